@@ -1,0 +1,9 @@
+//! The conversations, from outside: transcripts, gate tables and laws.
+
+mod gate;
+mod laws;
+mod pairs;
+mod pop3;
+mod script;
+mod smtp;
+mod transcript;
