@@ -1,0 +1,312 @@
+//! Operations of one account wait in its lane and share commits.
+//!
+//! Who finds the lane idle applies everything that waits to the head in memory and hands one batch to
+//! the engine; when that is durable, the engine's thread answers all and starts the
+//! next commit with what has come meanwhile. So a hundred deliveries into one mailbox
+//! cost a few commits, no caller waits on a thread, and a caller that goes away
+//! takes nothing with it.
+//!
+//! What must hold: at most one commit of an account is under way, and the head in memory is
+//! dropped whenever it may differ from the engine's (any failure).
+
+use super::apply::{Change, Head};
+use super::{Delivered, Delivery, Mailbox, MailboxId, Refused, View};
+use crate::Error;
+use crate::blob::{Bodies, BodyRef};
+use crate::engine::{Batch, CommitError, Engine};
+use crate::key;
+use crate::system::pending::OpenTokens;
+use proto::proof::AccountId;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use tokio::sync::oneshot;
+
+/// Operations in one commit.
+const OPERATIONS_MAX: usize = 512;
+/// How often an operation is tried again after a conflict. Nobody else writes, so one would do.
+const TRIES_MAX: u32 = 8;
+/// Accounts whose heads are kept in memory.
+const WARM_ACCOUNTS_MAX: usize = 2048;
+/// Views that are remembered while somebody holds them.
+const VIEWS_MAX: usize = 4096;
+
+/// An operation.
+#[derive(Debug)]
+pub(crate) enum Work {
+    Deliver(Box<Delivery>),
+    /// UIDs ascending, each once.
+    Expunge {
+        mailbox: MailboxId,
+        uids: Vec<u32>,
+    },
+    /// Bodies were copied: what still refers to the old place is to refer to the new one.
+    Move(Vec<BodyMove>),
+    /// The account is removed: nothing is accepted from here on.
+    Retire,
+}
+
+/// One message's body at its old and its new place.
+#[derive(Clone, Debug)]
+pub(crate) struct BodyMove {
+    pub(crate) mailbox: MailboxId,
+    pub(crate) uid: u32,
+    pub(crate) from: BodyRef,
+    pub(crate) to: BodyRef,
+}
+
+/// What an operation came to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outcome {
+    Delivered(Delivered),
+    Done,
+}
+
+type Answer = Result<Outcome, Refused>;
+
+struct Operation {
+    work: Work,
+    tell: oneshot::Sender<Answer>,
+    tries: u32,
+}
+
+#[derive(Default)]
+struct Lane {
+    waiting: VecDeque<Operation>,
+    /// A commit is under way.
+    busy: bool,
+    head: Option<Head>,
+    /// Removed: see [`Work::Retire`].
+    retired: bool,
+    /// Used since the last look at which heads to drop.
+    used: bool,
+}
+
+/// All accounts.
+pub(crate) struct Accounts {
+    engine: Arc<dyn Engine>,
+    bodies: Bodies,
+    tokens: Arc<OpenTokens>,
+    lanes: Mutex<HashMap<u64, Arc<Mutex<Lane>>>>,
+    views: Mutex<HashMap<(u64, u32), Weak<View>>>,
+}
+
+impl std::fmt::Debug for Accounts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Accounts").finish_non_exhaustive()
+    }
+}
+
+impl Accounts {
+    pub(crate) fn new(engine: Arc<dyn Engine>, bodies: Bodies, tokens: Arc<OpenTokens>) -> Accounts {
+        Accounts { engine, bodies, tokens, lanes: Mutex::default(), views: Mutex::default() }
+    }
+
+    pub(crate) fn engine(&self) -> &dyn Engine {
+        &*self.engine
+    }
+
+    /// Runs one operation; what returns `Ok` is durable.
+    pub(crate) async fn run(self: &Arc<Self>, account: AccountId, work: Work) -> Answer {
+        let told = self.submit(account, work);
+        told.await.unwrap_or(Err(Refused::Store(Error::Closed)))
+    }
+
+    /// The same on a thread of the store's own, which may wait.
+    pub(crate) fn run_wait(self: &Arc<Self>, account: AccountId, work: Work) -> Answer {
+        let told = self.submit(account, work);
+        told.blocking_recv().unwrap_or(Err(Refused::Store(Error::Closed)))
+    }
+
+    fn submit(self: &Arc<Self>, account: AccountId, work: Work) -> oneshot::Receiver<Answer> {
+        let (tell, told) = oneshot::channel();
+        let lane = self.lane(account);
+        let mut held = lock(&lane);
+        held.used = true;
+        held.waiting.push_back(Operation { work, tell, tries: 0 });
+        if !held.busy {
+            self.pump(account, &lane, held);
+        }
+        told
+    }
+
+    /// New quotas of an account take effect at once.
+    pub(crate) fn set_quota(&self, account: AccountId, bytes: Option<u64>, messages: Option<u64>) {
+        let lane = lock(&self.lanes).get(&account.0).cloned();
+        if let Some(lane) = lane
+            && let Some(head) = &mut lock(&lane).head
+        {
+            (head.quota_bytes, head.quota_messages) = (bytes, messages);
+        }
+    }
+
+    /// A view that somebody still holds, if it is of the same state.
+    pub(super) fn cached_view(&self, account: AccountId, mailbox: &Mailbox) -> Option<Arc<View>> {
+        let view = lock(&self.views).get(&(account.0, mailbox.id.0))?.upgrade()?;
+        (view.mailbox == *mailbox).then_some(view)
+    }
+
+    pub(super) fn remember_view(&self, account: AccountId, view: &Arc<View>) {
+        let mut views = lock(&self.views);
+        if views.len() >= VIEWS_MAX {
+            views.retain(|_, view| view.strong_count() > 0);
+        }
+        if views.len() < VIEWS_MAX {
+            views.insert((account.0, view.mailbox.id.0), Arc::downgrade(view));
+        }
+    }
+
+    fn lane(&self, account: AccountId) -> Arc<Mutex<Lane>> {
+        let mut lanes = lock(&self.lanes);
+        if let Some(lane) = lanes.get(&account.0) {
+            return lane.clone();
+        }
+        if lanes.len() >= WARM_ACCOUNTS_MAX {
+            drop_cold(&mut lanes);
+        }
+        let lane = Arc::new(Mutex::new(Lane::default()));
+        lanes.insert(account.0, lane.clone());
+        lane
+    }
+
+    /// Starts the next commit, if anything waits. The lane is not busy.
+    fn pump(self: &Arc<Self>, account: AccountId, lane: &Arc<Mutex<Lane>>, mut held: MutexGuard<'_, Lane>) {
+        held.busy = false;
+        while !held.waiting.is_empty() {
+            if let Err(refuse) = self.warm(account, &mut held) {
+                for operation in held.waiting.drain(..) {
+                    // Who no longer listens does not need the answer; so everywhere below.
+                    drop(operation.tell.send(Err(refuse())));
+                }
+                return;
+            }
+            let count = held.waiting.len().min(OPERATIONS_MAX);
+            let operations: Vec<Operation> = held.waiting.drain(..count).collect();
+            // While the condemned segments are looked at, the commit is also handed over, so that
+            // who condemns a segment finds every reference to it in the engine or in its queue.
+            let submitted = self.bodies.referring(|condemned| {
+                let Some(head) = &mut held.head else { return false };
+                let expected = head.version;
+                let mut change = Change::new(account, &*self.engine, condemned, &self.tokens, head);
+                let mut retired = false;
+                let mut done = Vec::with_capacity(operations.len());
+                for operation in operations {
+                    retired |= matches!(operation.work, Work::Retire);
+                    match if retired && !matches!(operation.work, Work::Retire) {
+                        Err(Refused::NoAccount)
+                    } else {
+                        change.apply(&operation.work)
+                    } {
+                        Ok(outcome) => done.push((operation, outcome)),
+                        Err(refused) => drop(operation.tell.send(Err(refused))),
+                    }
+                }
+                let batch = change.finish();
+                held.retired |= retired;
+                match batch {
+                    Ok(batch) if batch.is_empty() => {
+                        answer(done);
+                        false
+                    }
+                    Ok(batch) => {
+                        held.busy = true;
+                        self.commit(account, lane, expected, batch, done);
+                        true
+                    }
+                    Err(error) => {
+                        held.head = None;
+                        refuse(done, &error);
+                        false
+                    }
+                }
+            });
+            if submitted {
+                return;
+            }
+        }
+    }
+
+    fn commit(
+        self: &Arc<Self>,
+        account: AccountId,
+        lane: &Arc<Mutex<Lane>>,
+        expected: u64,
+        batch: Batch,
+        done: Vec<(Operation, Outcome)>,
+    ) {
+        let (this, lane) = (self.clone(), lane.clone());
+        let committed = Box::new(move |result: Result<u64, CommitError>| {
+            let mut held = lock(&lane);
+            match result {
+                Ok(version) => {
+                    if let Some(head) = &mut held.head {
+                        head.version = version;
+                        head.shrink();
+                    }
+                    answer(done);
+                }
+                Err(CommitError::Conflict) => {
+                    held.head = None;
+                    for (mut operation, _) in done.into_iter().rev() {
+                        operation.tries += 1;
+                        if operation.tries < TRIES_MAX {
+                            held.waiting.push_front(operation);
+                        } else {
+                            let text = "an account's version moves by itself".to_owned();
+                            drop(operation.tell.send(Err(Refused::Store(Error::Damaged(text)))));
+                        }
+                    }
+                }
+                Err(CommitError::Store(error)) => {
+                    held.head = None;
+                    refuse(done, &error);
+                }
+            }
+            this.pump(account, &lane, held);
+        });
+        self.engine.commit(key::partition(account), Some(expected), batch, committed);
+    }
+
+    /// Reads the head if it is not in memory. The error makes the answer for all that wait.
+    fn warm(&self, account: AccountId, lane: &mut Lane) -> Result<(), Box<dyn Fn() -> Refused>> {
+        if lane.retired {
+            return Err(Box::new(|| Refused::NoAccount));
+        }
+        if lane.head.is_none() {
+            let loaded = self.engine.snapshot().and_then(|snapshot| Head::load(&*snapshot, account));
+            lane.head = match loaded {
+                Ok(Some(head)) => Some(head),
+                Ok(None) => return Err(Box::new(|| Refused::NoAccount)),
+                Err(error) => return Err(Box::new(move || Refused::Store(error.again()))),
+            };
+        }
+        Ok(())
+    }
+}
+
+fn answer(done: Vec<(Operation, Outcome)>) {
+    for (operation, outcome) in done {
+        drop(operation.tell.send(Ok(outcome)));
+    }
+}
+
+fn refuse(done: Vec<(Operation, Outcome)>, error: &Error) {
+    for (operation, _) in done {
+        drop(operation.tell.send(Err(Refused::Store(error.again()))));
+    }
+}
+
+/// Drops lanes that nobody uses: first those not used since the last time, then any.
+fn drop_cold(lanes: &mut HashMap<u64, Arc<Mutex<Lane>>>) {
+    // Somebody who has a lane, or its commit under way, holds an `Arc` of it; new ones are made under our lock.
+    let idle = |lane: &Arc<Mutex<Lane>>| Arc::strong_count(lane) == 1;
+    lanes.retain(|_, lane| !idle(lane) || std::mem::take(&mut lock(lane).used));
+    if lanes.len() >= WARM_ACCOUNTS_MAX {
+        lanes.retain(|_, lane| !idle(lane));
+    }
+}
+
+/// A panic under the lock can leave a head that differs from the engine; the commit's version check
+/// and the reload after a conflict mend that.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

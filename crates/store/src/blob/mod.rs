@@ -1,0 +1,385 @@
+//! Message bodies: immutable, named by their BLAKE3 hash, in append-only segments.
+//!
+//! A body is durable before anything can refer to it: a crash leaves at most
+//! bytes that nothing names, which the compactor reclaims. Small bodies share
+//! segments and syncs (`append`), large ones become a segment of their own. Reads check
+//! the checksum of each chunk that they touch. Bodies are not counted: who refers to
+//! what is known to the accounts alone, and `compact` asks them.
+
+mod append;
+pub(crate) mod frame;
+mod write;
+
+pub use write::BodyWriter;
+
+use crate::disk::Disk;
+use crate::{Error, Options};
+use append::Appender;
+use bytes::Bytes;
+use frame::{CHUNK, CRC};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
+use std::io::IoSliceMut;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+pub(crate) use append::Record;
+
+/// Segment files held open for reading.
+const OPEN_FILES_MAX: usize = 256;
+
+/// Where a body lies. Stays valid until nothing refers to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BodyRef {
+    /// BLAKE3 of the content.
+    pub hash: [u8; 32],
+    /// Segment number.
+    pub segment: u64,
+    /// Offset of the frame in the segment.
+    pub offset: u64,
+    /// Content octets.
+    pub len: u64,
+}
+
+/// Segments about to be deleted, to which no new reference may be committed.
+#[derive(Debug, Default)]
+pub(crate) struct Condemned(BTreeSet<u64>);
+
+impl Condemned {
+    /// An error if `body` lies in one of them. It does only if its owner waited longer than the grace time.
+    pub(crate) fn refuse(&self, body: &BodyRef) -> Result<(), Error> {
+        if self.0.contains(&body.segment) {
+            let text = "the body has waited too long and was moved";
+            return Err(Error::Io(std::io::Error::new(std::io::ErrorKind::NotFound, text)));
+        }
+        Ok(())
+    }
+}
+
+/// The bodies of a store.
+#[derive(Clone, Debug)]
+pub struct Bodies {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    dir: PathBuf,
+    spool: PathBuf,
+    disk: Arc<dyn Disk>,
+    options: Options,
+    next_segment: AtomicU64,
+    next_spool: AtomicU64,
+    files: Mutex<OpenFiles>,
+    appender: Appender,
+    condemned: RwLock<Condemned>,
+}
+
+impl Bodies {
+    /// Opens the bodies under `dir` (`blobs/` and `spool/`). `active` is what was last
+    /// recorded of the active segment; `record` is called when there is more to record.
+    pub(crate) fn open(
+        dir: &Path,
+        options: Options,
+        disk: Arc<dyn Disk>,
+        active: Option<(u64, u64)>,
+        record: Record,
+    ) -> Result<Bodies, Error> {
+        let (blobs, spool) = (dir.join("blobs"), dir.join("spool"));
+        for path in [&blobs, &spool] {
+            std::fs::create_dir_all(path)?;
+        }
+        disk.sync_dir(dir)?;
+        for left in std::fs::read_dir(&spool)? {
+            disk.remove(&left?.path())?;
+        }
+        let last = segments_in(&blobs)?.keys().next_back().copied().unwrap_or(0);
+        let resumed = match active {
+            Some((number, good)) => append::resume(&*disk, &blobs, number, good)?,
+            None => None,
+        };
+        let shared = Arc::new_cyclic(|weak| Shared {
+            dir: blobs,
+            spool,
+            disk,
+            options,
+            next_segment: AtomicU64::new(last + 1),
+            next_spool: AtomicU64::new(0),
+            files: Mutex::default(),
+            appender: Appender::new(weak.clone(), resumed, record),
+            condemned: RwLock::default(),
+        });
+        shared.appender.start(&shared)?;
+        Ok(Bodies { shared })
+    }
+
+    /// Begins a body.
+    #[must_use]
+    pub fn writer(&self) -> BodyWriter {
+        BodyWriter::new(self.shared.clone())
+    }
+
+    /// Reads a range of a body, checked against its checksums.
+    #[must_use]
+    pub fn read(&self, body: &BodyRef, range: Range<u64>) -> BodyReader {
+        let end = range.end.min(body.len);
+        BodyReader {
+            shared: self.shared.clone(),
+            body: body.clone(),
+            at: range.start.min(end),
+            end,
+            file: None,
+        }
+    }
+
+    /// How often bodies were made durable so far: bodies share syncs.
+    #[must_use]
+    pub fn syncs(&self) -> u64 {
+        self.shared.appender.syncs()
+    }
+
+    /// Writes what waits; later bodies are refused.
+    pub(crate) fn close(&self) {
+        self.shared.appender.close();
+    }
+
+    /// All segments with their octets.
+    pub(crate) fn segments(&self) -> Result<BTreeMap<u64, u64>, Error> {
+        segments_in(&self.shared.dir)
+    }
+
+    /// The segment that is being appended to, if any.
+    pub(crate) fn active(&self) -> Option<u64> {
+        self.shared.appender.active()
+    }
+
+    /// Runs `commit`, which hands new references to the engine, while no segment can become condemned.
+    pub(crate) fn referring<T>(&self, commit: impl FnOnce(&Condemned) -> T) -> T {
+        commit(&self.shared.condemned.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on nothing new may refer to `segment`; false takes that back.
+    pub(crate) fn condemn(&self, segment: u64, condemned: bool) {
+        let mut set = self.shared.condemned.write().unwrap_or_else(PoisonError::into_inner);
+        if condemned {
+            set.0.insert(segment);
+        } else {
+            set.0.remove(&segment);
+        }
+    }
+
+    /// Deletes a segment to which nothing refers.
+    pub(crate) fn delete(&self, segment: u64) -> Result<(), Error> {
+        lock(&self.shared.files).open.remove(&segment);
+        self.shared.disk.remove(&segment_path(&self.shared.dir, segment))?;
+        self.shared.disk.sync_dir(&self.shared.dir)?;
+        Ok(())
+    }
+
+    /// Reads a whole body and compares it with its header and hash. `None`: sound. Blocks for the disk.
+    pub(crate) fn verify(&self, body: &BodyRef) -> Result<Option<String>, Error> {
+        let file = match self.shared.file(body.segment) {
+            Ok(file) => file,
+            Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Some(format!("segment {} is missing", body.segment)));
+            }
+            Err(error) => return Err(error),
+        };
+        let mut header = [0; frame::HEADER];
+        if file.read_exact_at(&mut header, body.offset).is_err() {
+            return Ok(Some("the segment is too short".to_owned()));
+        }
+        match frame::Header::decode(&header) {
+            Some(found) if found.len == body.len && found.hash == body.hash => {}
+            _ => return Ok(Some("no such frame there".to_owned())),
+        }
+        let mut hasher = blake3::Hasher::new();
+        let mut at = 0;
+        while at < body.len {
+            let Ok(chunk) = read_chunk(&file, body, at) else {
+                return Ok(Some(format!("the chunk at octet {at} is damaged")));
+            };
+            at += chunk.len() as u64;
+            hasher.update(&chunk);
+        }
+        Ok((*hasher.finalize().as_bytes() != body.hash).then(|| "the hash differs".to_owned()))
+    }
+
+    /// Copies a body into the active segment. Blocks for the disk.
+    pub(crate) fn copy(&self, body: &BodyRef) -> Result<BodyRef, Error> {
+        let file = self.shared.file(body.segment)?;
+        let mut writer = self.writer();
+        let mut at = 0;
+        while at < body.len {
+            let chunk = read_chunk(&file, body, at)?;
+            at += chunk.len() as u64;
+            writer.write_blocking(&chunk)?;
+        }
+        let copy = writer.finish_blocking()?;
+        if copy.hash != body.hash {
+            return Err(damaged(body, "the hash differs"));
+        }
+        Ok(copy)
+    }
+}
+
+impl Shared {
+    /// An open file of a segment, from the cache if it is there.
+    fn file(&self, segment: u64) -> Result<Arc<File>, Error> {
+        if let Some(file) = self.cached(segment) {
+            return Ok(file);
+        }
+        let file = Arc::new(File::open(segment_path(&self.dir, segment))?);
+        lock(&self.files).put(segment, file.clone());
+        Ok(file)
+    }
+
+    fn cached(&self, segment: u64) -> Option<Arc<File>> {
+        let mut files = lock(&self.files);
+        files.tick += 1;
+        let tick = files.tick;
+        let (file, used) = files.open.get_mut(&segment)?;
+        *used = tick;
+        Some(file.clone())
+    }
+
+    /// A number for a new segment.
+    fn number(&self) -> u64 {
+        self.next_segment.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// Open files by segment, with the tick of their last use.
+#[derive(Debug, Default)]
+struct OpenFiles {
+    open: HashMap<u64, (Arc<File>, u64)>,
+    tick: u64,
+}
+
+impl OpenFiles {
+    fn put(&mut self, segment: u64, file: Arc<File>) {
+        if self.open.len() >= OPEN_FILES_MAX
+            && let Some(oldest) = self.open.iter().min_by_key(|(_, (_, used))| *used).map(|(n, _)| *n)
+        {
+            self.open.remove(&oldest);
+        }
+        self.open.insert(segment, (file, self.tick));
+    }
+}
+
+/// A body on its way out.
+#[derive(Debug)]
+pub struct BodyReader {
+    shared: Arc<Shared>,
+    body: BodyRef,
+    at: u64,
+    end: u64,
+    file: Option<Arc<File>>,
+}
+
+impl BodyReader {
+    /// The next piece, at most 64 KiB; `None` at the end. Does not block the
+    /// calling thread for a slow disk.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        if self.at >= self.end {
+            return Ok(None);
+        }
+        let file = match self.file.take().or_else(|| self.shared.cached(self.body.segment)) {
+            Some(file) => file,
+            None => {
+                let (shared, segment) = (self.shared.clone(), self.body.segment);
+                blocking(move || shared.file(segment)).await?
+            }
+        };
+        let chunk = match read_chunk_cached(&file, &self.body, self.at)? {
+            Some(chunk) => chunk,
+            None => {
+                let (file, body, at) = (file.clone(), self.body.clone(), self.at);
+                blocking(move || read_chunk(&file, &body, at)).await?
+            }
+        };
+        self.file = Some(file);
+        let chunk_start = self.at - self.at % CHUNK as u64;
+        let from = (self.at - chunk_start) as usize;
+        let to = chunk.len().min((self.end - chunk_start) as usize);
+        self.at = chunk_start + to as u64;
+        Ok(Some(Bytes::from(chunk).slice(from..to)))
+    }
+}
+
+/// Runs `work` where it may block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    // It fails only when the runtime is going down.
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::Closed))
+}
+
+/// Room for the chunk with content octet `at`, and where it is in the segment.
+fn chunk_room(body: &BodyRef, at: u64) -> Result<(Vec<u8>, u64), Error> {
+    let start = at - at % CHUNK as u64;
+    let content = body.len.saturating_sub(start).min(CHUNK as u64) as usize;
+    let offset = body
+        .offset
+        .checked_add(frame::chunk_offset(at))
+        .ok_or_else(|| damaged(body, "its offset is out of range"))?;
+    Ok((vec![0; content + CRC], offset))
+}
+
+/// The chunk with content octet `at`, if it can be had without waiting for the disk.
+fn read_chunk_cached(file: &File, body: &BodyRef, at: u64) -> Result<Option<Vec<u8>>, Error> {
+    let (mut chunk, offset) = chunk_room(body, at)?;
+    let flags = rustix::io::ReadWriteFlags::NOWAIT;
+    // Whatever goes wrong here goes wrong again in the call that may wait, which then tells.
+    match rustix::io::preadv2(file, &mut [IoSliceMut::new(&mut chunk)], offset, flags) {
+        Ok(read) if read == chunk.len() => {}
+        _ => return Ok(None),
+    }
+    frame::verified(&mut chunk).ok_or_else(|| damaged(body, "a checksum differs"))?;
+    Ok(Some(chunk))
+}
+
+fn read_chunk(file: &File, body: &BodyRef, at: u64) -> Result<Vec<u8>, Error> {
+    let (mut chunk, offset) = chunk_room(body, at)?;
+    file.read_exact_at(&mut chunk, offset).map_err(|error| match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => damaged(body, "the segment is too short"),
+        _ => Error::from(error),
+    })?;
+    frame::verified(&mut chunk).ok_or_else(|| damaged(body, "a checksum differs"))?;
+    Ok(chunk)
+}
+
+fn damaged(body: &BodyRef, what: &str) -> Error {
+    Error::Damaged(format!("body at {} of segment {}: {what}", body.offset, body.segment))
+}
+
+fn segment_path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("{number:08}.seg"))
+}
+
+/// Segments in `dir` with their octets. Other names are passed over.
+fn segments_in(dir: &Path) -> Result<BTreeMap<u64, u64>, Error> {
+    let mut found = BTreeMap::new();
+    for item in std::fs::read_dir(dir)? {
+        let item = item?;
+        let name = item.file_name();
+        let number = name.to_str().and_then(|n| n.strip_suffix(".seg")).and_then(|n| n.parse().ok());
+        if let Some(number) = number {
+            match item.metadata() {
+                Ok(metadata) => drop(found.insert(number, metadata.len())),
+                // Deleted between the listing and the look at it.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Nothing is left half done by a panic in any critical section here.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

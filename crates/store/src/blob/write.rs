@@ -1,0 +1,261 @@
+//! A body on its way in: framed, hashed and checksummed as it arrives, so that nothing is copied or
+//! read again at the end. Past a stated size it goes to a spool file, already in the shape of a
+//! segment: a large body becomes one by being renamed.
+
+use super::frame::{CHUNK, CRC, HEADER, Header};
+use super::{BodyRef, Shared, blocking, segment_path};
+use crate::Error;
+use std::fs::File;
+use std::io::IoSlice;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// A body on its way in. Dropped without [`BodyWriter::finish`], nothing stays.
+#[derive(Debug)]
+pub struct BodyWriter {
+    shared: Arc<Shared>,
+    /// The part of the frame that is not yet in the spool file. While there is none, it begins with
+    /// room for the header.
+    buffer: Vec<u8>,
+    /// Where the unfinished chunk begins in `buffer`.
+    chunk: usize,
+    hasher: blake3::Hasher,
+    len: u64,
+    spool: Option<Spool>,
+}
+
+/// A spool file; removed when dropped, unless it became a segment.
+#[derive(Debug)]
+pub(super) struct Spool {
+    shared: Arc<Shared>,
+    pub(super) file: Arc<File>,
+    path: PathBuf,
+    /// Octets in it.
+    pub(super) bytes: u64,
+    renamed: bool,
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        if !self.renamed
+            && let Err(error) = self.shared.disk.remove(&self.path)
+        {
+            tracing::debug!(%error, "a spool file stays until the next start");
+        }
+    }
+}
+
+impl BodyWriter {
+    pub(super) fn new(shared: Arc<Shared>) -> BodyWriter {
+        BodyWriter {
+            shared,
+            buffer: Vec::new(),
+            chunk: HEADER,
+            hasher: blake3::Hasher::new(),
+            len: 0,
+            spool: None,
+        }
+    }
+
+    /// Appends. Small bodies stay in memory, large ones go to a file.
+    pub async fn write(&mut self, mut piece: &[u8]) -> Result<(), Error> {
+        while !piece.is_empty() {
+            piece = self.take(piece);
+            if self.is_spill_due() {
+                // If this future is dropped in between, the body is lost to its owner too.
+                let mut spill = self.begin_spill();
+                self.spool = Some(
+                    blocking(move || {
+                        spill.run()?;
+                        Ok(spill.spool)
+                    })
+                    .await?
+                    .ok_or(Error::Closed)?,
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The same on a thread that may wait for the disk.
+    pub(super) fn write_blocking(&mut self, mut piece: &[u8]) -> Result<(), Error> {
+        while !piece.is_empty() {
+            piece = self.take(piece);
+            if self.is_spill_due() {
+                let mut spill = self.begin_spill();
+                spill.run()?;
+                self.spool = spill.spool;
+            }
+        }
+        Ok(())
+    }
+
+    /// Octets written so far.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// True before the first octet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Makes the body durable (one sync shared with all others that finish now).
+    pub async fn finish(self) -> Result<BodyRef, Error> {
+        let shared = self.shared.clone();
+        let (hash, len, finished) = self.into_finished();
+        let (segment, offset) = match finished {
+            Finished::Small(frame) => shared.appender.append_async(append(frame)).await?,
+            Finished::Spooled(spill) => {
+                let own = len >= shared.options.body_own_segment_bytes_min;
+                let spool = blocking(move || spill.complete(own)).await?;
+                match spool {
+                    Completed::Own(segment) => (segment, 0),
+                    Completed::ToCopy(spool) => {
+                        shared.appender.append_async(super::append::Frame::Spooled(spool)).await?
+                    }
+                }
+            }
+        };
+        Ok(BodyRef { hash, segment, offset, len })
+    }
+
+    /// The same on a thread that may wait for the disk.
+    pub(super) fn finish_blocking(self) -> Result<BodyRef, Error> {
+        let shared = self.shared.clone();
+        let (hash, len, finished) = self.into_finished();
+        let frame = match finished {
+            Finished::Small(frame) => append(frame),
+            Finished::Spooled(spill) => {
+                match spill.complete(len >= shared.options.body_own_segment_bytes_min)? {
+                    Completed::Own(segment) => return Ok(BodyRef { hash, segment, offset: 0, len }),
+                    Completed::ToCopy(spool) => super::append::Frame::Spooled(spool),
+                }
+            }
+        };
+        let (segment, offset) = shared.appender.append_wait(frame)?;
+        Ok(BodyRef { hash, segment, offset, len })
+    }
+
+    /// Takes as much of `piece` as fits into the current chunk; returns what is left.
+    fn take<'a>(&mut self, piece: &'a [u8]) -> &'a [u8] {
+        if self.len == 0 {
+            self.buffer.reserve(HEADER + piece.len().max(8 << 10) + CRC);
+            self.buffer.resize(HEADER, 0);
+        }
+        let room = CHUNK - (self.buffer.len() - self.chunk);
+        let (now, later) = piece.split_at(piece.len().min(room));
+        self.buffer.extend_from_slice(now);
+        self.len += now.len() as u64;
+        if self.buffer.len() - self.chunk == CHUNK {
+            self.end_chunk();
+        }
+        later
+    }
+
+    fn end_chunk(&mut self) {
+        let content = &self.buffer[self.chunk..];
+        self.hasher.update(content);
+        let crc = crc32fast::hash(content);
+        self.buffer.extend_from_slice(&crc.to_le_bytes());
+        self.chunk = self.buffer.len();
+    }
+
+    /// Only whole chunks are spilled, so that a chunk is hashed in one piece.
+    fn is_spill_due(&self) -> bool {
+        self.chunk == self.buffer.len() && self.buffer.len() > self.shared.options.body_memory_bytes_max
+    }
+
+    fn begin_spill(&mut self) -> Spill {
+        self.chunk = 0;
+        let bytes = std::mem::take(&mut self.buffer);
+        Spill { shared: self.shared.clone(), bytes, header: None, spool: self.spool.take() }
+    }
+
+    fn into_finished(mut self) -> ([u8; 32], u64, Finished) {
+        if self.len == 0 {
+            self.buffer.resize(HEADER, 0);
+        }
+        if self.buffer.len() > self.chunk {
+            self.end_chunk();
+        }
+        let hash = *self.hasher.finalize().as_bytes();
+        let header = Header { len: self.len, hash }.encode();
+        if self.spool.is_none() {
+            let mut frame = std::mem::take(&mut self.buffer);
+            frame[..HEADER].copy_from_slice(&header);
+            return (hash, self.len, Finished::Small(frame));
+        }
+        let mut spill = self.begin_spill();
+        spill.header = Some(header);
+        (hash, self.len, Finished::Spooled(spill))
+    }
+}
+
+fn append(frame: Vec<u8>) -> super::append::Frame {
+    super::append::Frame::Memory(frame)
+}
+
+enum Finished {
+    Small(Vec<u8>),
+    Spooled(Spill),
+}
+
+enum Completed {
+    Own(u64),
+    ToCopy(Spool),
+}
+
+/// Work on a spool file, to be done where it may block.
+struct Spill {
+    shared: Arc<Shared>,
+    bytes: Vec<u8>,
+    header: Option<[u8; HEADER]>,
+    spool: Option<Spool>,
+}
+
+impl Spill {
+    fn run(&mut self) -> Result<(), Error> {
+        let spool = match &mut self.spool {
+            Some(spool) => spool,
+            none => none.insert(Spool::create(&self.shared)?),
+        };
+        if !self.bytes.is_empty() {
+            self.shared.disk.write_at(&spool.file, &[IoSlice::new(&self.bytes)], spool.bytes)?;
+            spool.bytes += self.bytes.len() as u64;
+        }
+        if let Some(header) = &self.header {
+            self.shared.disk.write_at(&spool.file, &[IoSlice::new(header)], 0)?;
+        }
+        Ok(())
+    }
+
+    fn complete(mut self, own: bool) -> Result<Completed, Error> {
+        self.run()?;
+        let mut spool = self.spool.take().ok_or(Error::Closed)?;
+        if !own {
+            return Ok(Completed::ToCopy(spool));
+        }
+        let disk = &self.shared.disk;
+        disk.sync(&spool.file)?;
+        let number = self.shared.number();
+        let path = segment_path(&self.shared.dir, number);
+        disk.rename(&spool.path, &path)?;
+        spool.renamed = true;
+        disk.sync_dir(&self.shared.dir)?;
+        self.shared.appender.count_sync();
+        Ok(Completed::Own(number))
+    }
+}
+
+impl Spool {
+    fn create(shared: &Arc<Shared>) -> Result<Spool, Error> {
+        let number = shared.next_spool.fetch_add(1, Ordering::Relaxed);
+        let path = shared.spool.join(format!("{number}.body"));
+        let file = Arc::new(shared.disk.create(&path)?);
+        Ok(Spool { shared: shared.clone(), file, path, bytes: 0, renamed: false })
+    }
+}

@@ -1,0 +1,233 @@
+//! What lasts: the engine, message bodies, accounts, the directory.
+//!
+//! Knows no network protocol. Every transaction belongs to one account (the
+//! directory and other things of the whole service live in partitions of
+//! their own). What returns `Ok` is durable: a body is synced before anything can refer
+//! to it, and a change is answered after the engine's sync.
+
+pub mod account;
+pub mod blob;
+mod check;
+mod codec;
+mod compact;
+pub mod disk;
+pub mod engine;
+mod error;
+mod key;
+mod lock;
+mod maintain;
+mod row;
+pub mod system;
+
+pub use check::Report;
+pub use compact::Compacted;
+pub use error::Error;
+
+use account::Accounts;
+use compact::Compactor;
+use engine::{Batch, CommitError, Embedded, Engine};
+use maintain::Maintenance;
+use proto::proof::AccountId;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How to open a store.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Bodies up to this many octets are held in memory until they are committed (default 128 KiB).
+    pub body_memory_bytes_max: usize,
+    /// Bodies from this many octets on get a segment of their own (default 4 MiB).
+    pub body_own_segment_bytes_min: u64,
+    /// A shared segment is sealed at this size (default 256 MiB).
+    pub segment_bytes_max: u64,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            body_memory_bytes_max: 128 << 10,
+            body_own_segment_bytes_min: 4 << 20,
+            segment_bytes_max: 256 << 20,
+        }
+    }
+}
+
+/// An open store; clones share it. Closed when the last one is dropped, if not before.
+#[derive(Clone, Debug)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    engine: Arc<dyn Engine>,
+    bodies: blob::Bodies,
+    accounts: Arc<Accounts>,
+    directory: system::directory::Directory,
+    pending: system::pending::Pending,
+    ledger: system::ledger::Ledger,
+    compactor: Arc<Compactor>,
+    maintenance: Maintenance,
+    seed: Seed,
+    lock: Mutex<Option<lock::DirLock>>,
+    closed: AtomicBool,
+}
+
+/// Not to be printed.
+struct Seed([u8; 32]);
+
+impl std::fmt::Debug for Seed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Seed(..)")
+    }
+}
+
+impl Store {
+    /// Opens or creates the store in `dir`; one process at a time ([`Error::InUse`]).
+    pub fn open(dir: &Path, options: Options) -> Result<Store, Error> {
+        Store::open_on(dir, options, Arc::new(disk::Real))
+    }
+
+    /// The same on a disk of the caller's choice for the bodies, for tests of failing disks.
+    pub fn open_on(dir: &Path, options: Options, disk: Arc<dyn disk::Disk>) -> Result<Store, Error> {
+        make_dir(dir)?;
+        let lock = lock::DirLock::take(dir)?;
+        let engine: Arc<dyn Engine> = Arc::new(Embedded::open(&dir.join("store.db"))?);
+        let seed = seed(&*engine)?;
+        let active = engine.get(key::SYSTEM, &key::active_segment())?;
+        let active = active.map(|bytes| row::decode_active(&bytes)).transpose()?;
+        let recorder = engine.clone();
+        let record = Box::new(move |segment, good| {
+            let mut batch = Batch::default();
+            batch.put(key::active_segment(), row::encode_active(segment, good));
+            // A record that is lost costs a longer look at the next start, nothing else.
+            recorder.commit(key::SYSTEM, None, batch, Box::new(|_| ()));
+        });
+        let bodies = blob::Bodies::open(dir, options, disk, active, record)?;
+        let pending = system::pending::Pending::open(engine.clone(), bodies.clone())?;
+        let accounts = Arc::new(Accounts::new(engine.clone(), bodies.clone(), pending.tokens()));
+        let directory = system::directory::Directory::new(engine.clone(), accounts.clone());
+        let ledger = system::ledger::Ledger::new(engine.clone());
+        let compactor =
+            Arc::new(Compactor::new(engine.clone(), bodies.clone(), accounts.clone(), pending.clone()));
+        let maintenance =
+            Maintenance::start(engine.clone(), accounts.clone(), ledger.clone(), compactor.clone())?;
+        let inner = Inner {
+            engine,
+            bodies,
+            accounts,
+            directory,
+            pending,
+            ledger,
+            compactor,
+            maintenance,
+            seed: Seed(seed),
+            lock: Mutex::new(Some(lock)),
+            closed: AtomicBool::new(false),
+        };
+        Ok(Store { inner: Arc::new(inner) })
+    }
+
+    /// Flushes, checkpoints and closes; later calls on clones answer [`Error::Closed`].
+    pub fn close(&self) -> Result<(), Error> {
+        self.inner.close()
+    }
+
+    /// Domains, accounts, aliases, credentials.
+    pub fn directory(&self) -> &system::directory::Directory {
+        &self.inner.directory
+    }
+
+    /// One account's mail. Cheap; the account need not be loaded.
+    pub fn account(&self, id: AccountId) -> account::Account {
+        account::Account::new(id, self.inner.accounts.clone())
+    }
+
+    /// Message bodies.
+    pub fn bodies(&self) -> &blob::Bodies {
+        &self.inner.bodies
+    }
+
+    /// Mail accepted for several recipients and not yet in all their mailboxes.
+    pub fn pending(&self) -> &system::pending::Pending {
+        &self.inner.pending
+    }
+
+    /// Session facts.
+    pub fn ledger(&self) -> &system::ledger::Ledger {
+        &self.inner.ledger
+    }
+
+    /// A secret of this store, 32 random bytes made at its creation: for salts of
+    /// users who do not exist and the like.
+    pub fn seed(&self) -> &[u8; 32] {
+        &self.inner.seed.0
+    }
+
+    /// How often anything was made durable since the store was opened: bodies and commits share syncs.
+    pub fn syncs(&self) -> u64 {
+        self.inner.engine.syncs() + self.inner.bodies.syncs()
+    }
+
+    /// Reclaims what removed messages occupy: copies what is left of mostly dead segments, and
+    /// deletes the segments that were emptied `grace_seconds` or more before `now` (Unix seconds). The store does
+    /// it by itself from time to time. Blocks for the disk.
+    pub fn compact(&self, now: i64, grace_seconds: i64) -> Result<Compacted, Error> {
+        self.inner.compactor.run(now, grace_seconds)
+    }
+
+    /// Checks everything; `progress` gets (done, total) steps. Blocks for the disk; the store may be at work.
+    pub fn check(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Report, Error> {
+        let _no_compaction = self.inner.compactor.pause();
+        check::run(&*self.inner.engine, &self.inner.bodies, progress)
+    }
+}
+
+impl Inner {
+    fn close(&self) -> Result<(), Error> {
+        if self.closed.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.compactor.stop();
+        self.maintenance.stop();
+        let written = self.ledger.write();
+        self.bodies.close();
+        self.engine.close()?;
+        // The lock is a file handle; it is whole after any panic.
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        written
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::error!(%error, "the store did not close well");
+        }
+    }
+}
+
+/// Makes the directory if there is none, for its owner alone: it holds mail and credentials.
+fn make_dir(dir: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::DirBuilderExt;
+    if !dir.is_dir() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        disk::sync_parent(dir)?;
+    }
+    Ok(())
+}
+
+/// The store's seed, made now if there is none.
+fn seed(engine: &dyn Engine) -> Result<[u8; 32], Error> {
+    if let Some(found) = engine.get(key::SYSTEM, &key::seed())? {
+        return found.try_into().map_err(|_| Error::Damaged("the seed is not 32 octets".to_owned()));
+    }
+    let mut seed = [0u8; 32];
+    let mut file = std::fs::File::open("/dev/urandom")?;
+    std::io::Read::read_exact(&mut file, &mut seed)?;
+    let mut batch = Batch::default();
+    batch.put(key::seed(), seed.to_vec());
+    engine::commit_wait(engine, key::SYSTEM, None, batch).map_err(CommitError::into_error)?;
+    Ok(seed)
+}

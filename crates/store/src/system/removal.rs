@@ -1,0 +1,54 @@
+//! Removing what an account kept, in bounded batches.
+//!
+//! A mark in the system's partition says that the partition of an id is to go. It is set
+//! together with the account's disappearance from the directory (or before a new account
+//! appears in it) and taken away last, so that a crash anywhere is mended at the next start.
+
+use crate::account::{Accounts, Work};
+use crate::engine::{self, Batch, CommitError, Engine};
+use crate::{Error, key};
+use proto::proof::AccountId;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// Keys deleted in one commit.
+const KEYS_MAX: usize = 1000;
+
+/// Removes the partitions of a marked account, then the mark. Waits on this thread.
+pub(crate) fn remove(engine: &dyn Engine, accounts: &Arc<Accounts>, id: AccountId) -> Result<(), Error> {
+    // The answer does not matter: in its lane, nothing comes after it. An account whose head cannot be read any
+    // more answers that it does not exist, which is as good.
+    drop(accounts.run_wait(id, Work::Retire));
+    for partition in [key::partition(id), key::facts(Some(id))] {
+        while remove_some(engine, partition)? {}
+    }
+    let mut batch = Batch::default();
+    batch.delete(key::removal(id));
+    engine::commit_wait(engine, key::SYSTEM, None, batch).map_err(CommitError::into_error)?;
+    Ok(())
+}
+
+/// The accounts that are marked.
+pub(crate) fn marked(engine: &dyn Engine) -> Result<Vec<AccountId>, Error> {
+    let mut found = Vec::new();
+    engine.snapshot()?.scan(key::SYSTEM, &[key::REMOVAL], &[], &mut |key, _| {
+        found.extend(key::number64(key, 1).map(AccountId));
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(found)
+}
+
+/// True if there may be more.
+fn remove_some(engine: &dyn Engine, partition: u64) -> Result<bool, Error> {
+    let mut batch = Batch::default();
+    engine.snapshot()?.scan(partition, &[], &[], &mut |key, _| {
+        batch.delete(key.to_vec());
+        let enough = batch.changes().len() >= KEYS_MAX;
+        Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    if batch.is_empty() {
+        return Ok(false);
+    }
+    engine::commit_wait(engine, partition, None, batch).map_err(CommitError::into_error)?;
+    Ok(true)
+}

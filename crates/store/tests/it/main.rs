@@ -1,0 +1,11 @@
+//! Integration tests of the store: the engine's contract, operations against a model, crashes, full disks.
+
+mod account;
+mod compact;
+mod crash;
+mod directory;
+mod engine;
+mod help;
+mod kill;
+mod ledger;
+mod model;
