@@ -1,0 +1,475 @@
+//! Listening sockets and the limits on connections.
+//!
+//! One [`Bound`] for each row of the service model; [`Bound::serve`] accepts on all its
+//! addresses, shakes hands where TLS comes first, and gives each connection to
+//! [`crate::drive::drive`].
+//!
+//! What must hold: every connection holds a place in the [`Gate`] from accept to close;
+//! running out of descriptors slows accepting down and never ends it; after the stop
+//! no new connection is taken and `serve` returns when the last one is gone.
+//! Deliberately not here: what is said to a client. The [`Service`] knows the words.
+
+use crate::drive::{self, Ends, Session, drive};
+use crate::stream::Stream;
+use crate::tls::{Acceptor, Failure, accept};
+use proto::machine::Tick;
+use proto::proof::{How, Security};
+use proto::service::{Listener, Protection};
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{mpsc, watch};
+
+/// Connections that wait in the kernel until they are accepted.
+const BACKLOG: u32 = 4096;
+/// Pause after an accept that failed for want of descriptors or memory.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+/// One line in the log for so many of these pauses.
+const EXHAUSTED_LOG_EVERY: u32 = 100;
+
+/// The protocol spoken on a listener.
+pub trait Service: Send + Sync + 'static {
+    /// One conversation.
+    type Session: Session + 'static;
+
+    /// Begins a conversation. On an implicit-TLS listener the handshake is done; on others
+    /// `security` is clear.
+    fn open(&self, ends: Ends, security: Security, now: Tick) -> Self::Session;
+
+    /// A handshake on an implicit-TLS listener failed: the session fact. (After STARTTLS it is the
+    /// session that hears of it, as [`drive::End::TlsFailed`].)
+    fn handshake_failed(&self, ends: Ends, failure: &Failure);
+
+    /// A connection was turned away because a limit is reached.
+    fn turned_away(&self, ends: Ends, limit: Full) {
+        let _ = (ends, limit);
+    }
+
+    /// The line for a client that is turned away in clear: `421 ... try again later`, with CRLF.
+    fn busy_line(&self) -> &[u8];
+
+    /// The line for a client that speaks clear text on an implicit-TLS listener, with CRLF;
+    /// `None` closes without a word.
+    fn not_tls_line(&self) -> Option<Vec<u8>>;
+}
+
+/// Every limit on connections, with its default in `Default`.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Open connections over all listeners (default 10,000).
+    pub connections_max: u32,
+    /// Open connections from one IPv4 /24 or IPv6 /48 (default 200). Loopback is exempt.
+    pub network_connections_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { connections_max: 10_000, network_connections_max: 200 }
+    }
+}
+
+/// Which limit on connections is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// `connections_max`.
+    Service,
+    /// `network_connections_max`.
+    Network,
+}
+
+/// Counts the open connections of all listeners that share it.
+#[derive(Debug)]
+pub struct Gate {
+    limits: Limits,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    total: u32,
+    networks: HashMap<IpAddr, u32>,
+}
+
+/// A place in the [`Gate`], given back when dropped.
+#[derive(Debug)]
+struct Place {
+    gate: Arc<Gate>,
+    network: Option<IpAddr>,
+}
+
+impl Gate {
+    /// An empty one.
+    #[must_use]
+    pub fn new(limits: Limits) -> Arc<Gate> {
+        Arc::new(Gate { limits, counts: Mutex::default() })
+    }
+
+    /// Connections that are open now.
+    #[must_use]
+    pub fn open_connections(&self) -> u32 {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).total
+    }
+
+    fn enter(self: &Arc<Gate>, peer: IpAddr) -> Result<Place, Full> {
+        let network = network_of(peer);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.total >= self.limits.connections_max {
+            return Err(Full::Service);
+        }
+        if let Some(network) = network {
+            let count = counts.networks.entry(network).or_default();
+            if *count >= self.limits.network_connections_max {
+                return Err(Full::Network);
+            }
+            *count += 1;
+        }
+        counts.total += 1;
+        Ok(Place { gate: self.clone(), network })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.gate.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.total = counts.total.saturating_sub(1);
+        let Some(network) = self.network else { return };
+        if let Some(count) = counts.networks.get_mut(&network) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                counts.networks.remove(&network);
+            }
+        }
+    }
+}
+
+/// The /24 or /48 of an address; `None` for loopback, which is our own host.
+fn network_of(address: IpAddr) -> Option<IpAddr> {
+    match address.to_canonical() {
+        own if own.is_loopback() => None,
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            Some(IpAddr::from([a, b, c, 0]))
+        }
+        IpAddr::V6(v6) => {
+            let [a, b, c, ..] = v6.segments();
+            Some(IpAddr::V6(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0)))
+        }
+    }
+}
+
+/// A listener whose sockets are bound and not yet accepting.
+#[derive(Debug)]
+pub struct Bound {
+    listener: Listener,
+    sockets: Vec<TcpListener>,
+    addresses: Vec<SocketAddr>,
+}
+
+/// A socket could not be bound: what, why, and what the operator can do.
+#[derive(Debug)]
+pub struct BindError {
+    listener: String,
+    address: SocketAddr,
+    error: io::Error,
+}
+
+impl BindError {
+    /// The kind of failure.
+    #[must_use]
+    pub fn kind(&self) -> io::ErrorKind {
+        self.error.kind()
+    }
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BindError { listener, address, error } = self;
+        write!(f, "listener {listener}: cannot listen on {address}: {error}")?;
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => write!(
+                f,
+                "; port {} needs root or CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE)",
+                address.port()
+            ),
+            io::ErrorKind::AddrInUse => write!(
+                f,
+                "; another program has port {0} already: find it with `ss -ltnp sport = :{0}` and stop it",
+                address.port()
+            ),
+            io::ErrorKind::AddrNotAvailable => {
+                write!(f, "; this machine has no address {}: see `ip address`", address.ip())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+/// Binds all addresses of a listener. Must be called inside a runtime.
+///
+/// `::` alone takes IPv4 too; beside IPv4 addresses each family has its own socket.
+/// With port 0, all addresses get the port that the system chose for the first.
+///
+/// # Errors
+/// The first address that cannot be had.
+pub fn bind(listener: &Listener) -> Result<Bound, BindError> {
+    let takes_ipv4 = !listener.addresses.iter().any(IpAddr::is_ipv4);
+    let mut port = listener.port;
+    let (mut sockets, mut addresses) = (Vec::new(), Vec::new());
+    for ip in &listener.addresses {
+        let address = SocketAddr::new(*ip, port);
+        let failed = |error| BindError { listener: listener.name.clone(), address, error };
+        let dual = takes_ipv4 && ip.is_unspecified();
+        let socket = listening_socket(address, dual).map_err(failed)?;
+        let bound = socket.local_addr().map_err(failed)?;
+        port = bound.port();
+        addresses.push(bound);
+        sockets.push(socket);
+    }
+    Ok(Bound { listener: listener.clone(), sockets, addresses })
+}
+
+/// Raises the process's own limit of open files to what the system allows it, and returns that: shells
+/// and service managers start programs with 1,024, far below [`Limits::connections_max`].
+///
+/// # Errors
+/// The system refuses; the old limit stays.
+pub fn raise_file_limit() -> io::Result<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
+    }
+    // `None` is "no limit".
+    Ok(limit.maximum.unwrap_or(u64::MAX))
+}
+
+fn listening_socket(address: SocketAddr, dual: bool) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if address.is_ipv6() {
+        rustix::net::sockopt::set_ipv6_v6only(&socket, !dual)?;
+    }
+    // A restart must not wait for the old connections' TIME-WAIT.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// What [`Bound::serve`] needs beside the service.
+#[derive(Clone)]
+pub struct Means {
+    /// For implicit TLS, and for STARTTLS where it can be had.
+    pub tls: Option<Arc<Acceptor>>,
+    /// Shared by all listeners.
+    pub gate: Arc<Gate>,
+    /// Of the loop.
+    pub limits: drive::Limits,
+    /// Becomes true when the service stops.
+    pub shutdown: watch::Receiver<bool>,
+}
+
+impl Bound {
+    /// The addresses with their ports.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The row of the service model.
+    #[must_use]
+    pub fn listener(&self) -> &Listener {
+        &self.listener
+    }
+
+    /// Accepts until the service stops, then waits for the open conversations: idle ones end at
+    /// once, busy ones within `stop_seconds_max`.
+    ///
+    /// An implicit listener without `means.tls` would be no service at all: it closes every connection
+    /// and says so in the log.
+    pub async fn serve<S: Service>(self, service: Arc<S>, means: Means) {
+        // Every task holds a sender; the receiver wakes when all are gone.
+        let (alive, mut all_gone) = mpsc::channel::<()>(1);
+        for socket in self.sockets {
+            let lane = Lane {
+                name: self.listener.name.clone(),
+                protection: self.listener.protection,
+                service: service.clone(),
+                means: means.clone(),
+                alive: alive.clone(),
+            };
+            tokio::spawn(Arc::new(lane).accept_all(socket));
+        }
+        drop(alive);
+        // Nothing is ever sent: this is the end of the last sender.
+        let _ = all_gone.recv().await;
+    }
+}
+
+/// One listening socket's accept loop, and what its connections share.
+struct Lane<S> {
+    name: String,
+    protection: Protection,
+    service: Arc<S>,
+    means: Means,
+    alive: mpsc::Sender<()>,
+}
+
+impl<S: Service> Lane<S> {
+    async fn accept_all(self: Arc<Self>, socket: TcpListener) {
+        let mut shutdown = self.means.shutdown.clone();
+        let mut exhausted = 0_u32;
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                _ = shutdown.wait_for(|stop| *stop) => return,
+                accepted = socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((tcp, peer)) => self.admit(tcp, peer),
+                Err(error) if is_exhaustion(&error) => {
+                    if exhausted.is_multiple_of(EXHAUSTED_LOG_EVERY) {
+                        tracing::error!(
+                            listener = %self.name, %error,
+                            "cannot accept connections: the operator must raise the limit of open files (LimitNOFILE) or memory"
+                        );
+                    }
+                    exhausted = exhausted.wrapping_add(1);
+                    tokio::time::sleep(EXHAUSTED_PAUSE).await;
+                }
+                // The peer was gone before we came, or the network has a moment: the socket itself is well.
+                Err(error) => tracing::debug!(listener = %self.name, %error, "a connection was not accepted"),
+            }
+        }
+    }
+
+    fn admit(self: &Arc<Self>, tcp: TcpStream, peer: SocketAddr) {
+        let Ok(local) = tcp.local_addr() else { return };
+        let ends = Ends { peer: canonical(peer), local: canonical(local) };
+        // An answer leaves when it is complete; Nagle would only hold it back.
+        let _ = tcp.set_nodelay(true);
+        match self.means.gate.enter(ends.peer.ip()) {
+            Ok(place) => {
+                let lane = self.clone();
+                tokio::spawn(async move {
+                    let alive = lane.alive.clone();
+                    lane.converse(tcp, ends).await;
+                    drop((place, alive));
+                });
+            }
+            Err(limit) => {
+                if self.protection == Protection::StartTls {
+                    // On a fresh connection there is room for a line; if not, the close says it.
+                    let _ = tcp.try_write(self.service.busy_line());
+                }
+                self.service.turned_away(ends, limit);
+            }
+        }
+    }
+
+    /// One connection. The handshake runs in a box of its own that is gone before the conversation begins.
+    async fn converse(self: Arc<Self>, tcp: TcpStream, ends: Ends) {
+        let (stream, security) = match self.protection {
+            Protection::StartTls => (Stream::clear(tcp), Security::clear()),
+            Protection::Implicit => match Box::pin(self.handshake(tcp, ends)).await {
+                Some(done) => done,
+                None => return,
+            },
+        };
+        let session = self.service.open(ends, security, crate::now());
+        let tls = self.means.tls.clone();
+        let limits = self.means.limits;
+        let shutdown = self.means.shutdown.clone();
+        drive(stream, tls, session, limits, shutdown).await;
+    }
+
+    async fn handshake(&self, tcp: TcpStream, ends: Ends) -> Option<(Stream, Security)> {
+        let Some(tls) = &self.means.tls else {
+            tracing::error!(listener = %self.name, "no certificate: the operator must configure one");
+            return None;
+        };
+        let mut shutdown = self.means.shutdown.clone();
+        let accepted = tokio::select! {
+            accepted = accept(tcp, How::Implicit, tls) => accepted,
+            // A handshake that was not finished owes nobody an answer.
+            _ = shutdown.wait_for(|stop| *stop) => return None,
+        };
+        let refused = match accepted {
+            Ok(done) => return Some(done),
+            Err(refused) => refused,
+        };
+        self.service.handshake_failed(ends, &refused.failure);
+        if let (Some(tcp), Some(line)) = (refused.clear, self.service.not_tls_line()) {
+            // The line is short and the connection fresh.
+            let _ = tcp.try_write(&line);
+            let mut stream = Stream::clear(tcp);
+            stream.close();
+            let limit = Duration::from_secs(u64::from(self.means.limits.linger_seconds_max));
+            stream.linger(limit, self.means.limits.linger_bytes_max).await;
+        }
+        None
+    }
+}
+
+/// IPv4 as IPv4 where a socket takes both families.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// EMFILE, ENFILE, ENOBUFS, ENOMEM: trying again at once would only turn the processor.
+fn is_exhaustion(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let kinds = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    error.raw_os_error().is_some_and(|code| kinds.iter().any(|kind| kind.raw_os_error() == code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn networks_are_24_and_48_bits() {
+        assert_eq!(network_of(ip("192.0.2.77")), Some(ip("192.0.2.0")));
+        assert_eq!(network_of(ip("::ffff:192.0.2.77")), Some(ip("192.0.2.0")));
+        assert_eq!(network_of(ip("2001:db8:1:2::3")), Some(ip("2001:db8:1::")));
+        assert_eq!(network_of(ip("127.0.0.1")), None);
+        assert_eq!(network_of(ip("::1")), None);
+    }
+
+    #[test]
+    fn the_gate_counts_and_gives_back() {
+        let gate = Gate::new(Limits { connections_max: 3, network_connections_max: 2 });
+        let first = gate.enter(ip("192.0.2.1")).unwrap();
+        let _second = gate.enter(ip("192.0.2.2")).unwrap();
+        assert_eq!(gate.enter(ip("192.0.2.3")).unwrap_err(), Full::Network);
+        let _third = gate.enter(ip("127.0.0.1")).unwrap();
+        assert_eq!(gate.enter(ip("198.51.100.1")).unwrap_err(), Full::Service);
+        drop(first);
+        assert_eq!(gate.open_connections(), 2);
+        let _again = gate.enter(ip("192.0.2.3")).unwrap();
+        drop((_second, _again));
+        assert!(gate.counts.lock().unwrap().networks.is_empty());
+    }
+
+    #[test]
+    fn a_bind_error_names_the_port_and_the_remedy() {
+        let address = SocketAddr::new(ip("192.0.2.1"), proto::service::ports::POP3S);
+        let error = |kind: io::ErrorKind| BindError { listener: "pop3s".into(), address, error: kind.into() };
+        let denied = error(io::ErrorKind::PermissionDenied).to_string();
+        assert!(denied.contains("port 995 needs root or CAP_NET_BIND_SERVICE"), "{denied}");
+        let used = error(io::ErrorKind::AddrInUse).to_string();
+        assert!(used.contains("listener pop3s") && used.contains("sport = :995"), "{used}");
+    }
+}
