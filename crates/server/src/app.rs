@@ -1,0 +1,197 @@
+//! What all sessions of a running service share, and the settings it runs by.
+
+use crate::auth::Auth;
+use crate::maildrop::Maildrops;
+use proto::proof::Security;
+use proto::sasl::{Mechanism, Policy, offer};
+use proto::service::{Model, Protection, Protocol};
+use proto::{advice, pop3, smtp};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use store::Store;
+
+/// Everything the operator decides, as plain values.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the store and the operator's socket live.
+    pub data: PathBuf,
+    /// The service model: host and listeners.
+    pub model: Model,
+    /// Certificate chains and keys, the default first.
+    pub certificates: Vec<net::tls::Pair>,
+    /// Authorities whose client certificates are trusted for EXTERNAL.
+    pub client_ca: Option<PathBuf>,
+    /// Limits of a TLS handshake.
+    pub handshake: net::tls::Limits,
+    /// Limits of the loop that moves bytes.
+    pub drive: net::drive::Limits,
+    /// Limits on connections.
+    pub connections: net::listen::Limits,
+    /// Limits of SMTP conversations.
+    pub smtp: smtp::server::Limits,
+    /// Limits of POP3 conversations.
+    pub pop3: pop3::server::Limits,
+    /// What is done to and asked of messages.
+    pub mail: MailSettings,
+    /// Seconds between two logins to one maildrop; 0 for none.
+    pub pop3_login_delay_seconds: u32,
+    /// Passwords and guessing.
+    pub auth: crate::auth::Settings,
+    /// The store's options.
+    pub store: store::Options,
+    /// Clients may submit where other servers deliver, after TLS and AUTH.
+    pub clients_on_exchange: bool,
+    /// Mechanisms that send the password are offered, inside TLS.
+    pub password_sent: bool,
+}
+
+/// What is done to and asked of messages.
+#[derive(Clone, Debug)]
+pub struct MailSettings {
+    /// Octets of a message's header.
+    pub header_bytes_max: usize,
+    /// `Received` fields before a message is taken for looping (RFC 5321 6.3).
+    pub received_max: usize,
+    /// Lone CR or LF becomes CRLF; otherwise the message is refused.
+    pub normalise_newlines: bool,
+    /// The From field of submitted mail must belong to the account, as the envelope's sender must.
+    pub from_must_match: bool,
+}
+
+impl Default for MailSettings {
+    fn default() -> MailSettings {
+        MailSettings {
+            header_bytes_max: 256 << 10,
+            received_max: 100,
+            normalise_newlines: false,
+            from_must_match: true,
+        }
+    }
+}
+
+/// A running service.
+#[derive(Debug)]
+pub struct App {
+    /// What lasts.
+    pub store: Store,
+    /// Who is who.
+    pub auth: Auth,
+    /// POP3's locks.
+    pub maildrops: Maildrops,
+    /// The operator's decisions.
+    pub settings: Settings,
+    /// Background deliveries, counted so that a stop can wait for them.
+    pub deliveries: crate::tasks::Tasks,
+    ids: AtomicU64,
+    /// Domains and whether each keeps CRAM-MD5 verifiers.
+    domains: RwLock<Vec<(String, bool)>>,
+}
+
+impl App {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(store: Store, auth: Auth, settings: Settings) -> Result<Arc<App>, store::Error> {
+        // Ids of one process count up from a random start, so that two runs rarely meet.
+        let start: u64 = rand::random::<u64>() >> 14;
+        let app = App {
+            store,
+            auth,
+            maildrops: Maildrops::default(),
+            settings,
+            deliveries: crate::tasks::Tasks::default(),
+            ids: AtomicU64::new(start),
+            domains: RwLock::default(),
+        };
+        app.refresh()?;
+        Ok(Arc::new(app))
+    }
+
+    /// Reads again what is kept of the directory: after the operator changed it.
+    pub fn refresh(&self) -> Result<(), store::Error> {
+        let domains = self.store.directory().domains()?;
+        let read = domains.into_iter().map(|d| (d.name, d.cram_md5)).collect();
+        *self.domains.write().unwrap_or_else(PoisonError::into_inner) = read;
+        Ok(())
+    }
+
+    /// A fresh id for a session or a message.
+    pub fn next_id(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Mechanisms to offer on a connection in this state.
+    #[must_use]
+    pub fn mechanisms(&self, protocol: Protocol, security: &Security) -> Vec<Mechanism> {
+        match protocol {
+            Protocol::Lmtp => Vec::new(),
+            Protocol::Smtp if !self.settings.clients_on_exchange => Vec::new(),
+            Protocol::Smtp | Protocol::Submission | Protocol::Pop3 => offer(&self.policy(security), security),
+        }
+    }
+
+    fn policy(&self, security: &Security) -> Policy {
+        let name = security.tls().and_then(|tls| tls.server_name.as_deref());
+        Policy {
+            cram_md5: self.offers_cram_md5(name),
+            password_sent: self.settings.password_sent,
+            clear_allowed: false,
+        }
+    }
+
+    /// CRAM-MD5 works for domains that keep verifiers only. A client that asked for a host
+    /// within one of our domains is offered what that domain has; of others nothing is known
+    /// yet, so one domain that has it is enough.
+    fn offers_cram_md5(&self, server_name: Option<&str>) -> bool {
+        let domains = self.domains.read().unwrap_or_else(PoisonError::into_inner);
+        let within = |domain: &str, name: &str| {
+            name == domain || name.strip_suffix(domain).is_some_and(|host| host.ends_with('.'))
+        };
+        let asked = server_name.and_then(|name| domains.iter().find(|(domain, _)| within(domain, name)));
+        match asked {
+            Some((_, cram_md5)) => *cram_md5,
+            None => domains.iter().any(|(_, cram_md5)| *cram_md5),
+        }
+    }
+
+    /// What an SMTP or LMTP listener says of itself.
+    #[must_use]
+    pub fn smtp_offer(
+        &self,
+        listener: &proto::service::Listener,
+        security: &Security,
+    ) -> smtp::server::Offer {
+        let role = match listener.protocol {
+            Protocol::Submission => smtp::Role::Submission,
+            Protocol::Lmtp => smtp::Role::Lmtp,
+            _ => smtp::Role::Exchange,
+        };
+        smtp::server::Offer {
+            host: self.settings.model.host.clone(),
+            role,
+            starttls: listener.protection == Protection::StartTls && !security.is_encrypted(),
+            mechanisms: self.mechanisms(listener.protocol, security),
+            needs_tls_text: advice::needs_tls(&self.settings.model, listener.protocol),
+            normalise_newlines: self.settings.mail.normalise_newlines,
+        }
+    }
+
+    /// What a POP3 listener says of itself.
+    #[must_use]
+    pub fn pop3_offer(
+        &self,
+        listener: &proto::service::Listener,
+        security: &Security,
+    ) -> pop3::server::Offer {
+        let mechanisms = self.mechanisms(listener.protocol, security);
+        pop3::server::Offer {
+            host: self.settings.model.host.clone(),
+            stls: listener.protection == Protection::StartTls && !security.is_encrypted(),
+            user: mechanisms.contains(&Mechanism::Plain),
+            mechanisms,
+            needs_tls_text: advice::needs_tls(&self.settings.model, listener.protocol),
+            expire_days: None,
+            login_delay_seconds: self.settings.pop3_login_delay_seconds,
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! POP3 sessions: the maildrop behind the machine.
+//!
+//! The maildrop is INBOX as of the login: a snapshot, numbered from 1, under an
+//! exclusive lock (RFC 1939 section 8). Deletions are marks here until QUIT, and
+//! then one commit: all or none. A lost connection deletes nothing.
+
+use super::Origin;
+use super::login::{Exchange, Login, Place};
+use crate::app::App;
+use crate::facts::{self, Outcome};
+use crate::maildrop::{Busy, MaildropLock};
+use net::drive::{End, Next, Session, Wire};
+use proto::machine::Machine;
+use proto::pop3::server::{Code, Server};
+use proto::pop3::{Event, Refusal};
+use proto::proof::{Authenticated, Security};
+use proto::sasl::Failure;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use store::account::{Account, MessageRow, Refused, View};
+
+/// Output is handed to the socket when it has grown to this.
+const FLUSH_BYTES: usize = 64 << 10;
+/// The mailbox that POP3 serves (RFC 9051 5.1: the one that always exists).
+const MAILDROP: &str = "INBOX";
+const NO_SUCH: &str = "No such message";
+
+/// One connection.
+#[derive(Debug)]
+pub struct Pop3Session {
+    machine: Server,
+    app: Arc<App>,
+    origin: Arc<Origin>,
+    exchange: Exchange,
+    drop: Option<Box<Maildrop>>,
+}
+
+/// An open maildrop.
+#[derive(Debug)]
+struct Maildrop {
+    account: Account,
+    view: Arc<View>,
+    deleted: Vec<bool>,
+    _lock: MaildropLock,
+}
+
+impl Pop3Session {
+    /// Begins; the machine greets unless TLS came by STLS.
+    #[must_use]
+    pub fn new(app: Arc<App>, origin: Arc<Origin>, security: Security) -> Pop3Session {
+        let offer = app.pop3_offer(&origin.listener, &security);
+        let machine = Server::new(offer, app.settings.pop3.clone(), security, net::now());
+        Pop3Session { machine, app, origin, exchange: Exchange::default(), drop: None }
+    }
+
+    fn fact(&self, outcome: Outcome) {
+        facts::record(&self.app.store, &self.origin, self.machine.security(), outcome, None, "", "");
+    }
+
+    fn refused(&self, refusal: Refusal) {
+        match refusal {
+            Refusal::LoginNeedsTls { exposed: true } => self.fact(Outcome::NeedsTlsExposed),
+            Refusal::LoginNeedsTls { exposed: false } => self.fact(Outcome::NeedsTls),
+            Refusal::MechanismNotOffered => self.fact(Outcome::MechanismRefused),
+            Refusal::Syntax | Refusal::TooManyErrors => {}
+        }
+    }
+
+    async fn login_step(&mut self, login: Login) {
+        match login {
+            Login::Challenge(challenge) => self.machine.auth_challenge(&challenge),
+            Login::Done(who) => self.open(&who).await,
+            Login::Failed(Failure::Temporary) => {
+                self.machine
+                    .login_failed(Code::SysTemp, "The service cannot check logins now, try again later");
+            }
+            Login::Failed(Failure::Malformed) => {
+                self.machine.login_failed(Code::Auth, "Malformed login message")
+            }
+            Login::Failed(Failure::ChannelBinding) => self
+                .machine
+                .login_failed(Code::Auth, "Channel binding does not match: somebody may be reading along"),
+            Login::Failed(Failure::Credentials | Failure::Aborted) => self.machine.login_failed(
+                Code::Auth,
+                "Wrong user name or password; the user name is the full mail address",
+            ),
+        }
+    }
+
+    /// Opens the maildrop of a user who has logged in.
+    async fn open(&mut self, who: &Authenticated) {
+        let delay = self.app.settings.pop3_login_delay_seconds;
+        let lock = match self.app.maildrops.lock(who.account(), delay, net::now()) {
+            Ok(lock) => lock,
+            Err(Busy::InUse) => {
+                let text = "Another POP3 session is reading this maildrop, try again later";
+                return self.machine.login_failed(Code::InUse, text);
+            }
+            Err(Busy::TooSoon) => {
+                let text = format!("Wait {delay} seconds between two logins");
+                return self.machine.login_failed(Code::LoginDelay, &text);
+            }
+        };
+        let account = self.app.store.account(who.account());
+        let reader = account.clone();
+        match tokio::task::spawn_blocking(move || reader.view(MAILDROP)).await {
+            Ok(Ok(Some(view))) => {
+                let text = format!("{} messages", view.messages.len());
+                let deleted = vec![false; view.messages.len()];
+                self.drop = Some(Box::new(Maildrop { account, view, deleted, _lock: lock }));
+                self.machine.logged_in(&text);
+            }
+            Ok(Ok(None)) => {
+                self.machine.login_failed(Code::SysPerm, "This account has no mailbox, ask your provider");
+            }
+            Ok(Err(error)) => {
+                tracing::error!(session = self.origin.id_text(), %error, "cannot open maildrop");
+                self.machine.login_failed(Code::SysTemp, "The maildrop cannot be read now, try again later");
+            }
+            Err(_) => self.machine.login_failed(Code::SysTemp, "The service is stopping, try again later"),
+        }
+    }
+
+    /// STAT, LIST and UIDL.
+    async fn listing(&mut self, what: Listing, wire: &mut Wire<'_>) -> Next {
+        let Some(drop) = &self.drop else { return self.no_maildrop() };
+        let mut line = String::with_capacity(48);
+        match what {
+            Listing::One(number, show) => match drop.get(number) {
+                Some(row) => {
+                    show(&mut line, number, row, &drop.view);
+                    self.machine.ok(&line);
+                }
+                None => self.machine.err(None, NO_SUCH),
+            },
+            Listing::All(show) => {
+                let (count, octets) = drop.totals();
+                self.machine.begin(&format!("{count} messages, {octets} octets"));
+                for (number, row) in drop.present() {
+                    line.clear();
+                    show(&mut line, number, row, &drop.view);
+                    self.machine.line(&line);
+                    if self.machine.output().len() >= FLUSH_BYTES
+                        && wire.flush(self.machine.output()).await.is_err()
+                    {
+                        return Next::Close;
+                    }
+                }
+                self.machine.end();
+            }
+        }
+        Next::Go
+    }
+
+    /// RETR and TOP: header lines of this recipient, then the stored octets, as
+    /// the socket takes them.
+    async fn retrieve(&mut self, number: u32, top: bool, wire: &mut Wire<'_>) -> Next {
+        let Some(drop) = &self.drop else { return self.no_maildrop() };
+        let Some(row) = drop.get(number) else {
+            self.machine.err(None, NO_SUCH);
+            return Next::Go;
+        };
+        let detail = match drop.account.detail(drop.view.mailbox.id, row.uid) {
+            Ok(Some(detail)) => detail,
+            Ok(None) => {
+                // Another session expunged it; the snapshot still counts it (RFC 1939 lets no number move).
+                self.machine.err(Some(Code::SysPerm), "This message was deleted by another client");
+                return Next::Go;
+            }
+            Err(error) => {
+                tracing::error!(session = self.origin.id_text(), %error, "cannot read message");
+                self.machine.err(Some(Code::SysTemp), "The message cannot be read now, try again later");
+                return Next::Go;
+            }
+        };
+        let mut reader = self.app.store.bodies().read(&detail.body, 0..detail.body.len);
+        let mut first = match reader.next().await {
+            Ok(piece) => piece,
+            Err(error) => {
+                tracing::error!(session = self.origin.id_text(), %error, "cannot read message");
+                self.machine.err(Some(Code::SysTemp), "The message cannot be read now, try again later");
+                return Next::Go;
+            }
+        };
+        if top {
+            self.machine.begin("Top of message follows");
+        } else {
+            self.machine.begin(&format!("{} octets", row.size));
+        }
+        let mut more = self.machine.message(&detail.prefix);
+        while more {
+            let piece = match first.take() {
+                Some(piece) => piece,
+                None => match reader.next().await {
+                    Ok(Some(piece)) => piece,
+                    Ok(None) => break,
+                    Err(error) => {
+                        tracing::error!(session = self.origin.id_text(), %error, "message breaks off");
+                        self.machine.break_off();
+                        return Next::Close;
+                    }
+                },
+            };
+            more = self.machine.message(&piece);
+            if self.machine.output().len() >= FLUSH_BYTES && wire.flush(self.machine.output()).await.is_err()
+            {
+                return Next::Close;
+            }
+        }
+        self.machine.end();
+        Next::Go
+    }
+
+    fn mark(&mut self, number: u32) {
+        let Some(drop) = &mut self.drop else { return self.machine.err(None, "Log in first") };
+        if drop.get(number).is_none() {
+            return self.machine.err(None, NO_SUCH);
+        }
+        drop.deleted[number as usize - 1] = true;
+        self.machine.ok("Marked for deletion at QUIT");
+    }
+
+    fn unmark(&mut self) {
+        let Some(drop) = &mut self.drop else { return self.machine.err(None, "Log in first") };
+        drop.deleted.fill(false);
+        let (count, octets) = drop.totals();
+        self.machine.ok(&format!("{count} messages, {octets} octets"));
+    }
+
+    /// QUIT: the deletions in one commit (RFC 1939 section 6).
+    async fn update(&mut self) {
+        let Some(drop) = self.drop.take() else { return self.machine.updated(Ok("Bye")) };
+        let uids: Vec<u32> = drop
+            .view
+            .messages
+            .iter()
+            .zip(&drop.deleted)
+            .filter_map(|(row, deleted)| deleted.then_some(row.uid))
+            .collect();
+        if uids.is_empty() {
+            return self.machine.updated(Ok("Bye"));
+        }
+        match drop.account.expunge(drop.view.mailbox.id, &uids).await {
+            Ok(()) => self.machine.updated(Ok("Deleted, bye")),
+            Err(Refused::NoAccount | Refused::NoMailbox) => {
+                self.machine.updated(Ok("The mailbox is gone, bye"))
+            }
+            Err(error) => {
+                tracing::error!(session = self.origin.id_text(), %error, "deletions not made");
+                self.machine.updated(Err("Nothing was deleted: the mailbox cannot be written now"));
+            }
+        }
+    }
+
+    fn no_maildrop(&mut self) -> Next {
+        // The gate lets these commands through in the transaction state only.
+        self.machine.err(None, "Log in first");
+        Next::Go
+    }
+}
+
+type Show = fn(&mut String, u32, &MessageRow, &View);
+
+enum Listing {
+    One(u32, Show),
+    All(Show),
+}
+
+fn show_size(line: &mut String, number: u32, row: &MessageRow, _: &View) {
+    // Writing to a String cannot fail.
+    let _ = write!(line, "{number} {}", row.size);
+}
+
+/// The unique id: UIDVALIDITY and UID, which neither restart nor restore changes.
+fn show_uid(line: &mut String, number: u32, row: &MessageRow, view: &View) {
+    let _ = write!(line, "{number} {:08x}{:08x}", view.mailbox.uid_validity, row.uid);
+}
+
+impl Maildrop {
+    /// The message of that number, if it exists and is not marked.
+    fn get(&self, number: u32) -> Option<&MessageRow> {
+        let index = (number as usize).checked_sub(1)?;
+        let deleted = *self.deleted.get(index)?;
+        if deleted { None } else { self.view.messages.get(index) }
+    }
+
+    fn present(&self) -> impl Iterator<Item = (u32, &MessageRow)> {
+        (1u32..)
+            .zip(&self.view.messages)
+            .zip(&self.deleted)
+            .filter_map(|(pair, deleted)| (!deleted).then_some(pair))
+    }
+
+    fn totals(&self) -> (usize, u64) {
+        self.present().fold((0, 0), |(count, octets), (_, row)| (count + 1, octets + row.size))
+    }
+}
+
+impl Session for Pop3Session {
+    type Machine = Server;
+
+    fn machine(&mut self) -> &mut Server {
+        &mut self.machine
+    }
+
+    async fn event<'a>(&mut self, event: <Server as Machine>::Event<'a>, wire: &mut Wire<'_>) -> Next {
+        match event {
+            Event::StartTls => return Next::StartTls,
+            Event::Login { user, password } => {
+                let security = self.machine.security().clone();
+                let place = Place { app: &self.app, origin: &self.origin, security: &security, client: "" };
+                let login = self.exchange.password(place, user, password).await;
+                self.login_step(login).await;
+            }
+            Event::Auth { mechanism, initial } => {
+                let security = self.machine.security().clone();
+                let place = Place { app: &self.app, origin: &self.origin, security: &security, client: "" };
+                let login = self.exchange.start(place, mechanism, initial).await;
+                self.login_step(login).await;
+            }
+            Event::AuthMessage(message) => {
+                let security = self.machine.security().clone();
+                let place = Place { app: &self.app, origin: &self.origin, security: &security, client: "" };
+                let login = self.exchange.message(place, &message).await;
+                self.login_step(login).await;
+            }
+            Event::AuthCancelled => {
+                let security = self.machine.security().clone();
+                let place = Place { app: &self.app, origin: &self.origin, security: &security, client: "" };
+                self.exchange.cancel(place);
+            }
+            Event::Stat => {
+                let Some(drop) = &self.drop else { return self.no_maildrop() };
+                let (count, octets) = drop.totals();
+                self.machine.ok(&format!("{count} {octets}"));
+            }
+            Event::List(Some(number)) => return self.listing(Listing::One(number, show_size), wire).await,
+            Event::List(None) => return self.listing(Listing::All(show_size), wire).await,
+            Event::Uidl(Some(number)) => return self.listing(Listing::One(number, show_uid), wire).await,
+            Event::Uidl(None) => return self.listing(Listing::All(show_uid), wire).await,
+            Event::Retr(number) => return self.retrieve(number, false, wire).await,
+            Event::Top { message, lines: _ } => return self.retrieve(message, true, wire).await,
+            Event::Dele(number) => self.mark(number),
+            Event::Rset => self.unmark(),
+            Event::Update => self.update().await,
+            Event::Refused(refusal) => self.refused(refusal),
+            Event::Quit | Event::Utf8 | Event::Language(_) => {}
+        }
+        Next::Go
+    }
+
+    fn secured(self, security: Security) -> Pop3Session {
+        Pop3Session::new(self.app, self.origin, security)
+    }
+
+    async fn ended(self, why: End) {
+        super::ended(&self.app, &self.origin, self.machine.security(), &why);
+    }
+}
