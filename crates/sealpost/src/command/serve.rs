@@ -1,0 +1,58 @@
+//! `sealpost serve`
+
+use super::{Failure, operate};
+use crate::settings::Settings;
+use clap::Args;
+use server::run::Running;
+use std::path::Path;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Runs the service.
+#[derive(Debug, Args)]
+pub struct Serve {}
+
+impl Serve {
+    /// Runs it until SIGINT or SIGTERM.
+    pub fn run(self, config: Option<&Path>) -> Result<ExitCode, Failure> {
+        let settings = Settings::load(&super::settings_path(config)?)?;
+        start_log(settings.log.json, settings.log.level);
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(async {
+            if let Err(error) = net::listen::raise_file_limit() {
+                tracing::warn!(%error, "the limit of open files stays low");
+            }
+            let running = Running::start(settings.running()).await?;
+            for (listener, address) in running.addresses() {
+                tracing::info!(listener = listener.name, %address, "listening");
+            }
+            operate::say("Sealpost is ready.");
+            stop_signal().await?;
+            tracing::info!("stopping");
+            running.stop().await;
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+}
+
+/// Begins to log, on standard error.
+pub fn start_log(json: bool, level: tracing::Level) {
+    let lines =
+        tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
+    if json {
+        lines.json().init()
+    } else {
+        lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init()
+    }
+}
+
+/// Returns at the first SIGINT or SIGTERM.
+pub async fn stop_signal() -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,253 @@
+//! The table of settings: every key once, as data.
+//!
+//! Reading, the commented example and `docs/settings.md` are all rendered from
+//! [`KEYS`]. A key that is not here does not exist; a default that is not here
+//! is nowhere else (a test holds the protocol crates' own defaults against it).
+//! No port number stands here: presets and registered ports come from the
+//! service model.
+
+use proto::service::preset::Preset;
+
+/// What a key takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text without control characters.
+    Text,
+    /// A host name.
+    Host,
+    /// A file or directory; relative ones start at the settings file's directory.
+    Path,
+    /// A time such as `"5m"`, in seconds.
+    Duration {
+        /// Fewest seconds.
+        min: u64,
+        /// Most seconds.
+        max: u64,
+    },
+    /// A size such as `"50 MiB"`, in octets.
+    Size {
+        /// Fewest octets.
+        min: u64,
+        /// Most octets.
+        max: u64,
+    },
+    /// A whole number.
+    Count {
+        /// Least.
+        min: u64,
+        /// Most.
+        max: u64,
+    },
+    /// `true` or `false`.
+    Switch,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A list of IP addresses.
+    Addresses,
+}
+
+/// What holds when a key is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// It cannot be left out.
+    Required,
+    /// This value, as it would be written in the file.
+    Value(&'static str),
+    /// Nothing is set; the text says what follows.
+    Unset(&'static str),
+}
+
+/// One key.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Full path; `[]` stands behind a table that may be repeated.
+    pub path: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// What holds without it.
+    pub fallback: Fallback,
+    /// What it does, a paragraph.
+    pub doc: &'static str,
+    /// A value as it would be written in the file.
+    pub example: &'static str,
+}
+
+/// A group of keys with its own heading.
+#[derive(Clone, Copy, Debug)]
+pub struct Section {
+    /// Path as in [`Key::path`]; empty for the keys at the top.
+    pub path: &'static str,
+    /// What it is about.
+    pub doc: &'static str,
+}
+
+/// The sections in the order of the example; each key belongs to the longest that it starts with.
+pub const SECTIONS: &[Section] = &[
+    Section { path: "", doc: "Who we are and where things are kept." },
+    Section { path: "tls", doc: "Certificates. They are read again when the files change." },
+    Section {
+        path: "tls.certificates[]",
+        doc: "A certificate with its key, once for each. Put the ECDSA certificate first; an RSA one beside it serves \
+              older clients. The certificate is chosen by the name that the client asks for, else the first is taken.",
+    },
+    Section { path: "listen", doc: "Where to listen, ready-made." },
+    Section {
+        path: "listener[]",
+        doc: "A listener, once for each. If there is one, the preset's listeners are not used.",
+    },
+    Section { path: "limits", doc: "Limits on connections and messages." },
+    Section { path: "limits.smtp", doc: "Limits of one SMTP, submission or LMTP connection." },
+    Section { path: "limits.pop3", doc: "Limits of one POP3 connection." },
+    Section { path: "smtp", doc: "Mail coming in." },
+    Section { path: "pop3", doc: "What POP3 clients are told." },
+    Section { path: "password", doc: "How passwords are kept and proven." },
+    Section { path: "store", doc: "How message bodies are laid out on the disk." },
+    Section { path: "log", doc: "The log, on standard error. It never holds secrets or content." },
+    Section { path: "shutdown", doc: "How the service stops." },
+];
+
+const PRESETS: &[&str] = &[
+    Preset::Modern.name(),
+    Preset::SubmissionFirst.name(),
+    Preset::Compatible.name(),
+    Preset::ChallengeOnly.name(),
+];
+
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const DAY: u64 = 86_400;
+
+const fn seconds(min: u64, max: u64) -> Kind {
+    Kind::Duration { min, max }
+}
+
+const fn octets(min: u64, max: u64) -> Kind {
+    Kind::Size { min, max }
+}
+
+const fn count(min: u64, max: u64) -> Kind {
+    Kind::Count { min, max }
+}
+
+const fn key(
+    path: &'static str,
+    kind: Kind,
+    fallback: Fallback,
+    example: &'static str,
+    doc: &'static str,
+) -> Key {
+    Key { path, kind, fallback, doc, example }
+}
+
+use Fallback::{Required, Unset, Value};
+
+/// Every key, in the order of the example.
+#[rustfmt::skip] // One key reads as one paragraph.
+pub const KEYS: &[Key] = &[
+    key("host", Kind::Host, Required, "\"mail.example.org\"",
+        "The name that clients connect to and that the certificate covers. It is also the name in greetings and in \
+         Received fields, so it should resolve to this machine and back."),
+    key("data", Kind::Path, Value("\"/var/lib/sealpost\""), "\"/var/lib/sealpost\"",
+        "The directory that keeps everything: accounts, mailboxes, message bodies. One running service at a time uses \
+         it. Only the service's own user should be able to read it."),
+    key("tls.client_ca", Kind::Path, Unset("client certificates are not asked for"), "\"client-ca.pem\"",
+        "A PEM file of authorities whose client certificates are accepted. A client that shows one may log in with \
+         EXTERNAL as the mail address in the certificate."),
+    key("tls.certificates[].chain", Kind::Path, Required, "\"mail.example.org.pem\"",
+        "PEM file with the certificate and the intermediate ones behind it."),
+    key("tls.certificates[].key", Kind::Path, Required, "\"mail.example.org.key\"",
+        "PEM file with the private key of that certificate."),
+    key("listen.preset", Kind::Choice(PRESETS), Value("\"modern\""), "\"modern\"",
+        "The listeners, ready-made; the rows of each preset are listed below the keys. \"challenge-only\" also turns \
+         off every mechanism that sends the password, inside TLS too."),
+    key("listen.addresses", Kind::Addresses, Value("[\"0.0.0.0\", \"::\"]"), "[\"192.0.2.25\", \"2001:db8::25\"]",
+        "The addresses of the preset's listeners, and of each listener of your own that names none."),
+    key("listener[].name", Kind::Text, Unset("the protocol and security, such as \"pop3-implicit\""), "\"pop3s\"",
+        "Its name in the log and in session facts."),
+    key("listener[].protocol", Kind::Choice(&["smtp", "submission", "lmtp", "pop3"]), Required, "\"pop3\"",
+        "What is spoken: \"smtp\" with other servers, \"submission\" with people's mail programs, \"lmtp\" with a mail \
+         server in front of this one, \"pop3\"."),
+    key("listener[].security", Kind::Choice(&["implicit", "starttls"]), Required, "\"implicit\"",
+        "\"implicit\" is TLS from the first byte. \"starttls\" begins in clear and is upgraded; submission and POP3 \
+         demand the upgrade before anything else."),
+    key("listener[].addresses", Kind::Addresses,
+        Unset("the addresses of [listen]; for LMTP those of this machine alone (loopback)"), "[\"127.0.0.1\"]",
+        "The addresses to listen on."),
+    key("listener[].port", count(0, 65_535), Unset("the registered port of that protocol and security"), "0",
+        "The port; 0 lets the system choose a free one."),
+    key("limits.connections", count(1, 1_000_000), Value("10000"), "10000",
+        "Connections in all. Further ones are told to come back later."),
+    key("limits.connections_per_network", count(1, 1_000_000), Value("200"), "200",
+        "Connections from one network (/24 of IPv4, /48 of IPv6). This machine itself is exempt."),
+    key("limits.handshake", seconds(1, 600), Value("\"30s\""), "\"30s\"", "Time for a TLS handshake."),
+    key("limits.stall", seconds(5, 3600), Value("\"2m\""), "\"2m\"",
+        "A peer that takes none of our bytes for this long is disconnected."),
+    key("limits.message_header", octets(4096, 16 * MIB), Value("\"256 KiB\""), "\"256 KiB\"",
+        "The header of one message. A message with a larger one is refused."),
+    key("limits.received_fields", count(10, 1000), Value("50"), "50",
+        "A message with more Received fields than this is going in circles and is refused (RFC 5321 6.3)."),
+    key("limits.smtp.line", octets(512, MIB), Value("\"4 KiB\""), "\"4 KiB\"",
+        "One command line with its line end (RFC 5321 4.5.3.1.4 asks for 512 octets and more with extensions)."),
+    key("limits.smtp.auth_line", octets(12_288, MIB), Value("\"12 KiB\""), "\"12 KiB\"",
+        "One line of a login exchange (RFC 4954 4 asks for 12288 octets)."),
+    key("limits.smtp.message", octets(64 << 10, 64 * GIB), Value("\"50 MiB\""), "\"50 MiB\"",
+        "One message. Clients learn it in advance by SIZE (RFC 1870)."),
+    key("limits.smtp.recipients", count(100, 100_000), Value("1000"), "1000",
+        "Recipients of one message (RFC 5321 4.5.3.1.8 asks for 100)."),
+    key("limits.smtp.messages", count(1, 1_000_000), Value("1000"), "1000", "Messages in one connection."),
+    key("limits.smtp.errors", count(1, 10_000), Value("20"), "20",
+        "Errors of the client before its connection is closed."),
+    key("limits.smtp.failed_logins", count(1, 100), Value("5"), "5",
+        "Failed logins before the connection is closed."),
+    key("limits.smtp.command_silence", seconds(10, DAY), Value("\"5m\""), "\"5m\"",
+        "Silence between commands before the connection is closed (RFC 5321 4.5.3.2.7 asks for 5 minutes)."),
+    key("limits.smtp.message_silence", seconds(10, DAY), Value("\"5m\""), "\"5m\"",
+        "Silence within a message before the connection is closed."),
+    key("limits.pop3.line", octets(255, MIB), Value("\"255 B\""), "\"255 B\"",
+        "One command line with its line end (RFC 2449 4: 255 octets)."),
+    key("limits.pop3.auth_line", octets(12_288, MIB), Value("\"12 KiB\""), "\"12 KiB\"",
+        "One line of a login exchange."),
+    key("limits.pop3.errors", count(1, 10_000), Value("20"), "20",
+        "Errors of the client before its connection is closed."),
+    key("limits.pop3.failed_logins", count(1, 100), Value("5"), "5",
+        "Failed logins before the connection is closed."),
+    key("limits.pop3.silence", seconds(600, DAY), Value("\"10m\""), "\"10m\"",
+        "Silence before the connection is closed and nothing is deleted (RFC 1939 3 asks for 10 minutes at least)."),
+    key("limits.pop3.login_silence", seconds(10, 3600), Value("\"1m\""), "\"1m\"",
+        "Silence before login."),
+    key("smtp.normalise_newlines", Kind::Switch, Value("false"), "false",
+        "What to do with a message that holds a lone CR or LF: false refuses it, true makes each a proper line end. \
+         Neither ever takes one for the end of the message, so nothing can be smuggled."),
+    key("smtp.require_from_match", Kind::Switch, Value("true"), "true",
+        "The From field of a submitted message must name an address of the account, as the envelope always must."),
+    key("smtp.clients", Kind::Switch, Unset("as the preset says, also beside listeners of your own"), "false",
+        "People may submit mail where other servers deliver, after STARTTLS and login."),
+    key("pop3.login_delay", seconds(0, DAY), Value("\"0s\""), "\"0s\"",
+        "Least time between two logins of one account (RFC 2449 6.5); \"0s\" sets none."),
+    key("password.argon2_memory", octets(8 * MIB, 4 * GIB), Value("\"19 MiB\""), "\"19 MiB\"",
+        "Memory for one password hash (Argon2id). More makes stolen hashes costlier to guess. Holds for passwords \
+         that are set from now on."),
+    key("password.argon2_passes", count(1, 100), Value("2"), "2", "Passes over that memory."),
+    key("password.scram_iterations", count(4096, 10_000_000), Value("10000"), "10000",
+        "Rounds of PBKDF2 for the SCRAM keys (RFC 7677 4 asks for 4096 at least). The client computes them at each \
+         login. Holds for passwords that are set from now on."),
+    key("password.challenge_only", Kind::Switch, Unset("as the preset says, also beside listeners of your own"), "false",
+        "Offer only mechanisms that never send the password: SCRAM and, where a domain asks for it, CRAM-MD5."),
+    key("password.remember_for", seconds(0, 7 * DAY), Value("\"1h\""), "\"1h\"",
+        "How long a proven password is remembered in memory, under a key of this process alone, so that each further \
+         login costs no slow hash. A change of password forgets it at once. \"0s\" remembers none."),
+    key("password.remember_count", count(0, 10_000_000), Value("10000"), "10000",
+        "How many proven passwords are remembered at most."),
+    key("store.body_memory", octets(4096, 64 * MIB), Value("\"128 KiB\""), "\"128 KiB\"",
+        "A message up to this size stays in memory until it is durable; a larger one is written as it arrives."),
+    key("store.body_own_segment", octets(MIB, 4 * GIB), Value("\"4 MiB\""), "\"4 MiB\"",
+        "A message from this size on gets a file of its own."),
+    key("store.segment", octets(16 * MIB, 64 * GIB), Value("\"256 MiB\""), "\"256 MiB\"",
+        "A shared file of messages is closed at this size and never changes again, so that a backup copies it once."),
+    key("log.format", Kind::Choice(&["text", "json"]), Value("\"text\""), "\"text\"",
+        "Lines for people, or one JSON object a line for collectors."),
+    key("log.level", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), Value("\"info\""), "\"info\"",
+        "The least important kind of line that is written."),
+    key("shutdown.grace", seconds(0, 3600), Value("\"10s\""), "\"10s\"",
+        "How long commands that are under way may take to finish when the service stops."),
+];

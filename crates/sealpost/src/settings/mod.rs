@@ -1,0 +1,368 @@
+//! The settings file: one TOML file, read whole, with every mistake at once.
+//!
+//! [`key`] is the table of all keys; [`read`] holds a file against it, here the
+//! values become plain Rust ones, and [`render`] makes the commented example and
+//! `docs/settings.md` of the same table. What must hold: a file either gives
+//! complete settings or a list of all its mistakes with places and remedies;
+//! nothing is guessed and nothing unknown passes. Not here: whether files exist
+//! or ports can be bound; those who open them say so.
+
+pub mod key;
+pub mod mistake;
+pub mod read;
+pub mod render;
+pub mod unit;
+
+use mistake::{Mistake, Mistakes};
+use proto::service::preset::{Flaw, Preset, registered_port};
+use proto::service::{Listener, Model, Protection, Protocol};
+use proto::{pop3, smtp};
+use read::{Answers, Value};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+
+/// Everything that an operator can set.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Directory of the store.
+    pub data: PathBuf,
+    /// Host and listeners.
+    pub model: Model,
+    /// Certificates.
+    pub tls: Tls,
+    /// Limits on connections.
+    pub connections: Connections,
+    /// Mail coming in.
+    pub smtp: Smtp,
+    /// POP3.
+    pub pop3: Pop3,
+    /// Passwords.
+    pub password: Password,
+    /// The store's own.
+    pub store: store::Options,
+    /// The log.
+    pub log: Log,
+    /// Time for commands under way at a stop.
+    pub shutdown_grace_seconds: u32,
+}
+
+/// Certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// (chain, key), the default first.
+    pub certificates: Vec<(PathBuf, PathBuf)>,
+    /// Authorities of client certificates.
+    pub client_ca: Option<PathBuf>,
+    /// Time for a handshake.
+    pub handshake_seconds_max: u32,
+}
+
+/// Limits on connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// In all.
+    pub connections_max: usize,
+    /// From one network.
+    pub connections_per_network_max: usize,
+    /// A peer that takes nothing is disconnected.
+    pub stall_seconds_max: u32,
+}
+
+/// Mail coming in.
+#[derive(Clone, Debug)]
+pub struct Smtp {
+    /// Of one connection.
+    pub limits: smtp::server::Limits,
+    /// Lone CR or LF becomes CRLF instead of a refusal.
+    pub normalise_newlines: bool,
+    /// The From field must be the account's.
+    pub require_from_match: bool,
+    /// People may submit where other servers deliver.
+    pub clients_on_exchange: bool,
+    /// Received fields before a message counts as looping.
+    pub received_max: u32,
+    /// Octets of a header.
+    pub header_bytes_max: usize,
+}
+
+/// POP3.
+#[derive(Clone, Debug)]
+pub struct Pop3 {
+    /// Of one connection.
+    pub limits: pop3::server::Limits,
+    /// Between two logins of an account; 0 sets none.
+    pub login_delay_seconds: u32,
+}
+
+/// Passwords.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Password {
+    /// Argon2id memory in KiB.
+    pub argon2_memory_kib: u32,
+    /// Argon2id passes.
+    pub argon2_passes: u32,
+    /// PBKDF2 rounds of new SCRAM keys.
+    pub scram_iterations: u32,
+    /// Mechanisms that send the password may be offered inside TLS.
+    pub password_sent: bool,
+    /// How long a proven secret is remembered; 0 remembers none.
+    pub remember_seconds_max: u32,
+    /// How many are remembered.
+    pub remember_count_max: usize,
+}
+
+/// The log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// One JSON object a line.
+    pub json: bool,
+    /// Least important level: `error`, `warn`, `info`, `debug`, `trace`.
+    pub level: tracing::Level,
+}
+
+impl Settings {
+    /// Reads a file; relative paths in it start at its directory.
+    pub fn load(path: &Path) -> Result<Settings, Mistakes> {
+        let name = path.display().to_string();
+        let text = std::fs::read(path).map_err(|e| {
+            let what = format!("the settings cannot be read: {e}");
+            let remedy = "make the file with: sealpost settings --example".to_owned();
+            Mistakes { file: name.clone(), list: vec![Mistake { line: 1, column: 1, what, remedy }] }
+        })?;
+        let text = String::from_utf8(text).map_err(|e| {
+            let (line, column) =
+                mistake::position(&String::from_utf8_lossy(e.as_bytes()), e.utf8_error().valid_up_to());
+            let (what, remedy) = ("this is not UTF-8".to_owned(), "save the file as UTF-8".to_owned());
+            Mistakes { file: name.clone(), list: vec![Mistake { line, column, what, remedy }] }
+        })?;
+        Settings::parse(&text, &name, path.parent().unwrap_or(Path::new("")))
+    }
+
+    /// Reads a text. `name` stands before each mistake; relative paths start at `base`.
+    pub fn parse(text: &str, name: &str, base: &Path) -> Result<Settings, Mistakes> {
+        let mut answers = read::read(text, true);
+        let settings = Builder { answers: &mut answers, base }.settings();
+        if answers.count("tls.certificates") == 0 {
+            answers.mistake(
+                "tls.certificates",
+                "there is no certificate, and without one nothing can be served".to_owned(),
+                "add [[tls.certificates]] with chain and key".to_owned(),
+            );
+        }
+        let list = answers.into_mistakes();
+        if list.is_empty() { Ok(settings) } else { Err(Mistakes { file: name.to_owned(), list }) }
+    }
+
+    /// Settings in which everything that may be left out is left out: for the
+    /// demo and tests, which bring their own certificates.
+    #[must_use]
+    pub fn defaults(host: &str, data: &Path, preset: Preset, addresses: &[IpAddr]) -> Settings {
+        let mut answers = read::read("", false);
+        let mut settings = Builder { answers: &mut answers, base: Path::new("") }.settings();
+        settings.data = data.to_owned();
+        settings.model = preset.model(host, addresses);
+        settings.smtp.clients_on_exchange = preset.clients_on_exchange();
+        settings.password.password_sent = preset.password_sent();
+        settings
+    }
+}
+
+/// Turns answers into settings. The getters give a harmless value where a
+/// mistake was found; the mistakes then keep the settings from being used.
+struct Builder<'a, 'b> {
+    answers: &'a mut Answers<'b>,
+    base: &'a Path,
+}
+
+impl Builder<'_, '_> {
+    fn settings(&mut self) -> Settings {
+        let preset = self.text("listen.preset").and_then(|name| Preset::from_name(&name)).unwrap_or_default();
+        let model = self.model(preset);
+        Settings {
+            data: self.path("data").unwrap_or_default(),
+            model,
+            tls: self.tls(),
+            connections: Connections {
+                connections_max: self.usize("limits.connections"),
+                connections_per_network_max: self.usize("limits.connections_per_network"),
+                stall_seconds_max: self.u32("limits.stall"),
+            },
+            smtp: Smtp {
+                limits: self.smtp_limits(),
+                normalise_newlines: self.switch("smtp.normalise_newlines").unwrap_or_default(),
+                require_from_match: self.switch("smtp.require_from_match").unwrap_or_default(),
+                clients_on_exchange: self.switch("smtp.clients").unwrap_or(preset.clients_on_exchange()),
+                received_max: self.u32("limits.received_fields"),
+                header_bytes_max: self.usize("limits.message_header"),
+            },
+            pop3: Pop3 { limits: self.pop3_limits(), login_delay_seconds: self.u32("pop3.login_delay") },
+            password: Password {
+                argon2_memory_kib: narrow(self.number("password.argon2_memory").unwrap_or(0) >> 10),
+                argon2_passes: self.u32("password.argon2_passes"),
+                scram_iterations: self.u32("password.scram_iterations"),
+                password_sent: self
+                    .switch("password.challenge_only")
+                    .map_or(preset.password_sent(), |only| !only),
+                remember_seconds_max: self.u32("password.remember_for"),
+                remember_count_max: self.usize("password.remember_count"),
+            },
+            store: store::Options {
+                body_memory_bytes_max: self.usize("store.body_memory"),
+                body_own_segment_bytes_min: self.number("store.body_own_segment").unwrap_or(0),
+                segment_bytes_max: self.number("store.segment").unwrap_or(0),
+            },
+            log: Log {
+                json: self.text("log.format").as_deref() == Some("json"),
+                // The words of the key are tracing's own.
+                level: self
+                    .text("log.level")
+                    .and_then(|word| word.parse().ok())
+                    .unwrap_or(tracing::Level::INFO),
+            },
+            shutdown_grace_seconds: self.u32("shutdown.grace"),
+        }
+    }
+
+    fn tls(&mut self) -> Tls {
+        let certificates = (0..self.answers.count("tls.certificates"))
+            .filter_map(|i| {
+                let chain = self.path(&format!("tls.certificates[{i}].chain"))?;
+                Some((chain, self.path(&format!("tls.certificates[{i}].key"))?))
+            })
+            .collect();
+        Tls {
+            certificates,
+            client_ca: self.path("tls.client_ca"),
+            handshake_seconds_max: self.u32("limits.handshake"),
+        }
+    }
+
+    fn smtp_limits(&mut self) -> smtp::server::Limits {
+        smtp::server::Limits {
+            line_bytes_max: self.usize("limits.smtp.line"),
+            auth_line_bytes_max: self.usize("limits.smtp.auth_line"),
+            message_bytes_max: self.number("limits.smtp.message").unwrap_or(0),
+            recipients_max: self.u32("limits.smtp.recipients"),
+            mails_max: self.u32("limits.smtp.messages"),
+            errors_max: self.u32("limits.smtp.errors"),
+            auth_failures_max: self.u32("limits.smtp.failed_logins"),
+            command_seconds_max: self.u32("limits.smtp.command_silence"),
+            data_seconds_max: self.u32("limits.smtp.message_silence"),
+        }
+    }
+
+    fn pop3_limits(&mut self) -> pop3::server::Limits {
+        pop3::server::Limits {
+            line_bytes_max: self.usize("limits.pop3.line"),
+            auth_line_bytes_max: self.usize("limits.pop3.auth_line"),
+            errors_max: self.u32("limits.pop3.errors"),
+            auth_failures_max: self.u32("limits.pop3.failed_logins"),
+            idle_seconds_max: self.u32("limits.pop3.silence"),
+            login_seconds_max: self.u32("limits.pop3.login_silence"),
+        }
+    }
+
+    fn model(&mut self, preset: Preset) -> Model {
+        let host = self.text("host").unwrap_or_default();
+        let addresses = self.addresses("listen.addresses").unwrap_or_default();
+        let count = self.answers.count("listener");
+        if count == 0 {
+            return preset.model(&host, &addresses);
+        }
+        let listeners: Option<Vec<Listener>> = (0..count).map(|i| self.listener(i, &addresses)).collect();
+        // A listener that could not be made has its mistake already; flaws of a partial list would mislead.
+        let Some(listeners) = listeners else { return Model { host, listeners: Vec::new() } };
+        let model = Model { host, listeners };
+        for flaw in model.validate() {
+            let Some(index) = flaw.listener() else { continue };
+            let (field, remedy) = match flaw {
+                Flaw::SameSocket { .. } => {
+                    ("port", "give one of the two another port, or addresses that do not meet")
+                }
+                Flaw::NoAddress { .. } => ("addresses", "name one address at least"),
+                _ => ("name", "give each listener a name of its own"),
+            };
+            self.answers.mistake(&format!("listener[{index}].{field}"), flaw.to_string(), remedy.to_owned());
+        }
+        model
+    }
+
+    fn listener(&mut self, index: usize, addresses: &[IpAddr]) -> Option<Listener> {
+        let path = |name: &str| format!("listener[{index}].{name}");
+        let word = self.text(&path("protocol"));
+        let protocol = match word.as_deref()? {
+            "smtp" => Protocol::Smtp,
+            "submission" => Protocol::Submission,
+            "lmtp" => Protocol::Lmtp,
+            _ => Protocol::Pop3,
+        };
+        let security = self.text(&path("security"))?;
+        let protection = if security == "implicit" { Protection::Implicit } else { Protection::StartTls };
+        let name =
+            self.text(&path("name")).unwrap_or_else(|| format!("{}-{security}", word.unwrap_or_default()));
+        let port = match self.number(&path("port")) {
+            Some(port) => u16::try_from(port).ok(),
+            None => registered_port(protocol, protection),
+        };
+        let Some(port) = port else {
+            self.answers.mistake(
+                &path("security"),
+                format!("listener \"{name}\" has no port, and there is no registered one for it"),
+                "add port = and a number, or write security = \"starttls\"".to_owned(),
+            );
+            return None;
+        };
+        let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        let usual = if protocol == Protocol::Lmtp { &loopback[..] } else { addresses };
+        let addresses = self.addresses(&path("addresses")).unwrap_or_else(|| usual.to_vec());
+        Some(Listener { name, protocol, protection, addresses, port })
+    }
+
+    fn text(&self, path: &str) -> Option<String> {
+        match self.answers.get(path)? {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn path(&self, path: &str) -> Option<PathBuf> {
+        self.text(path).map(|text| self.base.join(text))
+    }
+
+    fn number(&self, path: &str) -> Option<u64> {
+        match self.answers.get(path)? {
+            Value::Number(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    fn u32(&self, path: &str) -> u32 {
+        self.number(path).map_or(0, narrow)
+    }
+
+    fn usize(&self, path: &str) -> usize {
+        self.number(path).map_or(0, |n| usize::try_from(n).unwrap_or(usize::MAX))
+    }
+
+    fn switch(&self, path: &str) -> Option<bool> {
+        match self.answers.get(path)? {
+            Value::Switch(on) => Some(on),
+            _ => None,
+        }
+    }
+
+    fn addresses(&self, path: &str) -> Option<Vec<IpAddr>> {
+        match self.answers.get(path)? {
+            Value::Addresses(list) => Some(list),
+            _ => None,
+        }
+    }
+}
+
+/// The table's ranges keep numbers far below this.
+fn narrow(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,13 @@
+//! The whole program, judged by clients that are not ours.
+
+mod curl;
+mod durable;
+mod fetchers;
+mod gsasl;
+mod harness;
+mod openssl;
+mod operator;
+mod python;
+mod senders;
+mod skips;
+mod wire;

@@ -1,0 +1,21 @@
+//! What a foreign client cannot be asked, each with its reason. There is no other
+//! place where a test of this program is passed over.
+
+/// Mechanisms that Debian 12's build of a client does not have.
+pub const MISSING_IN_CLIENT: &[(&str, &str, &str)] = &[
+    ("curl", "SCRAM-SHA-1", "Debian's curl is built without gsasl"),
+    ("curl", "SCRAM-SHA-256", "Debian's curl is built without gsasl"),
+    (
+        "gsasl",
+        "SCRAM-SHA-1-PLUS",
+        "gsasl 2.2 binds by tls-unique under TLS 1.2 only, which rustls does not give",
+    ),
+];
+
+/// True if this client is known not to have the mechanism.
+pub fn skipped(client: &str, mechanism: &str) -> bool {
+    MISSING_IN_CLIENT.iter().any(|(c, m, _)| *c == client && *m == mechanism)
+}
+
+/// The disk-full test mounts a small file system of its own, which only root may.
+pub const DISK_FULL_NEEDS_ROOT: &str = "mounting a small file system needs root";
