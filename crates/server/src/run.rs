@@ -76,11 +76,15 @@ impl Running {
     ///
     /// # Errors
     /// Nothing is left running then.
-    pub async fn start(settings: Settings) -> Result<Running, StartError> {
+    pub async fn start(mut settings: Settings) -> Result<Running, StartError> {
         let certificates =
             Certificates::load(settings.certificates.clone()).map_err(StartError::Certificate)?;
         let shared = Shared::new(certificates.clone()).map_err(StartError::Certificate)?;
         let bound = bind_all(&settings)?;
+        // Where the system chose a port, texts must name that one.
+        for (listener, bound) in settings.model.listeners.iter_mut().zip(&bound) {
+            listener.port = bound.addresses().first().map_or(listener.port, SocketAddr::port);
+        }
         let (data, options) = (settings.data.clone(), settings.store.clone());
         let opened = tokio::task::spawn_blocking(move || Store::open(&data, options)).await;
         let store = opened.unwrap_or(Err(store::Error::Closed)).map_err(StartError::Store)?;

@@ -32,10 +32,11 @@ fn run_in(dir: &Path, program: &str, arguments: &[&str]) -> crate::harness::Said
     ))
 }
 
-fn private(path: &Path, text: &str) {
+/// Writes a file that its owner alone may use; mpop insists that a configuration cannot be executed.
+fn private(path: &Path, mode: u32, text: &str) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::write(path, text).expect("write");
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).expect("mode");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("mode");
 }
 
 #[test]
@@ -57,7 +58,7 @@ fn mpop_by_every_mechanism_then_collects_and_deletes() {
             dir.join("md").display(),
             dir.join("uidls").display()
         );
-        private(&dir.join("rc"), &text);
+        private(&dir.join("rc"), 0o600, &text);
     };
     for (port, starttls) in [("pop3s", "off"), ("pop3", "on")] {
         for auth in ["plain", "user", "login", "cram-md5", "scram-sha-1", "scram-sha-256"] {
@@ -86,7 +87,7 @@ fn fetchmail_and_getmail() {
         let dir = tempfile::tempdir().expect("tempdir");
         std::fs::create_dir(dir.path().join("out")).expect("out");
         let mda = dir.path().join("mda");
-        private(&mda, &format!("#!/bin/sh\ncat > $(mktemp {}/out/XXXXXXXX)\n", dir.path().display()));
+        private(&mda, 0o700, &format!("#!/bin/sh\ncat > $(mktemp {}/out/XXXXXXXX)\n", dir.path().display()));
         let rc = format!(
             "poll {} proto POP3 port {} user \"{}\" pass \"{}\" {tls} sslcertck sslcertfile \"{}\" fetchall keep \
              no rewrite mda \"{}\"\n",
@@ -98,7 +99,7 @@ fn fetchmail_and_getmail() {
             mda.display()
         );
         let config = dir.path().join("fetchmailrc");
-        private(&config, &rc);
+        private(&config, 0o600, &rc);
         run_in(dir.path(), "fetchmail", &["-f", &config.display().to_string(), "--nosyslog", "--invisible"])
             .success();
         assert_eq!(bodies(&dir.path().join("out")), sent, "fetchmail {port}");
@@ -106,7 +107,7 @@ fn fetchmail_and_getmail() {
     let dir = tempfile::tempdir().expect("tempdir");
     std::fs::create_dir(dir.path().join("out")).expect("out");
     let mda = dir.path().join("mda");
-    private(&mda, &format!("#!/bin/sh\ncat > $(mktemp {}/out/XXXXXXXX)\n", dir.path().display()));
+    private(&mda, 0o700, &format!("#!/bin/sh\ncat > $(mktemp {}/out/XXXXXXXX)\n", dir.path().display()));
     let rc = format!(
         "[retriever]\ntype = SimplePOP3SSLRetriever\nserver = {}\nport = {}\nusername = {}\npassword = {}\n\
          ca_certs = {}\n[destination]\ntype = MDA_external\npath = {}\nunixfrom = false\nallow_root_commands = true\n\
@@ -118,7 +119,7 @@ fn fetchmail_and_getmail() {
         server.ca,
         mda.display()
     );
-    private(&dir.path().join("rc"), &rc);
+    private(&dir.path().join("rc"), 0o600, &rc);
     let home = dir.path().display().to_string();
     run_in(dir.path(), "getmail", &["--getmaildir", &home, "--rcfile", "rc"]).success();
     assert_eq!(bodies(&dir.path().join("out")), sent, "getmail");

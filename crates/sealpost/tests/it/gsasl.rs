@@ -9,10 +9,21 @@ fn every_mechanism_over_smtp() {
     let user = server.user();
     let port = server.port("submission").to_string();
     let mut tried = 0;
-    for mechanism in ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"] {
+    for mechanism in [
+        "PLAIN",
+        "LOGIN",
+        "CRAM-MD5",
+        "SCRAM-SHA-1",
+        "SCRAM-SHA-1-PLUS",
+        "SCRAM-SHA-256",
+        "SCRAM-SHA-256-PLUS",
+    ] {
         if skipped("gsasl", mechanism) {
             continue;
         }
+        // With a channel binding at hand, gsasl refuses by itself to go without it.
+        let binding = if mechanism.ends_with("-PLUS") { "--no-client-first" } else { "--no-cb" };
+        let address = format!("{}:{port}", server.host);
         let login = |password: &str| {
             run(
                 "gsasl",
@@ -20,21 +31,16 @@ fn every_mechanism_over_smtp() {
                     "--client",
                     "--smtp",
                     "--connect",
-                    &format!("{}:{port}", server.host),
+                    &address,
                     "--mechanism",
                     mechanism,
                     "--authentication-id",
                     &user.address,
-                    "--authorization-id",
-                    "",
                     "--password",
                     password,
                     "--x509-ca-file",
                     &server.ca,
-                    "--quality-of-protection",
-                    "qop-auth",
-                    "--no-client-first",
-                    "-d",
+                    binding,
                 ],
             )
         };
@@ -44,5 +50,5 @@ fn every_mechanism_over_smtp() {
         assert!(!answer.text.contains("235 2.7.0"), "{mechanism}: {}", answer.text);
         tried += 1;
     }
-    assert!(tried >= 4, "only {tried} mechanisms tried");
+    assert!(tried >= 7, "only {tried} mechanisms tried");
 }

@@ -34,7 +34,7 @@ impl Server {
         *self.ports.get(name).unwrap_or_else(|| panic!("no listener {name} in {:?}", self.ports))
     }
 
-    /// A user that no other test uses.
+    /// A user that no other test uses; the first is kept for tests that only try to log in.
     pub fn user(&self) -> User {
         let n = self.next.fetch_add(1, Ordering::Relaxed);
         self.users.get(n).unwrap_or_else(|| panic!("more than {} users wanted", self.users.len())).clone()
@@ -59,7 +59,7 @@ impl Server {
             ca: string(&value["ca"]),
             ports,
             users,
-            next: AtomicUsize::new(0),
+            next: AtomicUsize::new(1),
         }
     }
 
@@ -95,7 +95,7 @@ impl Server {
         let login = format!("{}:{}", user.address, user.password);
         let url = format!("pop3s://{}:{}/", self.host, self.port("pop3s"));
         let list = run("curl", &["-sS", "--cacert", &self.ca, "-u", &login, &url]).success();
-        let numbers: Vec<&str> = list.lines().filter_map(|l| l.split(' ').next()).collect();
+        let numbers: Vec<&str> = list.split_whitespace().step_by(2).collect();
         let fetch = |n: &&str| {
             let output = command("curl", &["-sS", "--cacert", &self.ca, "-u", &login, &format!("{url}{n}")]);
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -261,7 +261,8 @@ impl Own {
             .server(net::authority::KeyKind::Ecdsa, &["localhost", "127.0.0.1"])
             .expect("certificate");
         let pair = leaf.write(&dir.join("ca"), "server").expect("certificate");
-        let mut settings = format!("host = \"localhost\"\ndata = \"{}\"\n", dir.join("data").display());
+        let mut settings =
+            format!("host = \"mail.example.test\"\ndata = \"{}\"\n", dir.join("data").display());
         for (protocol, security, name) in [
             ("pop3", "implicit", "pop3s"),
             ("submission", "implicit", "submissions"),
