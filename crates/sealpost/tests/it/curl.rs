@@ -42,7 +42,7 @@ fn sends_and_fetches_over_both_kinds_of_tls() {
             "{text}"
         );
         assert!(text.contains("\r\nMessage-ID: <") && text.contains("\r\nDate: "), "{text}");
-        for request in ["UIDL", "TOP 1 0", "STAT", "CAPA"] {
+        for request in ["UIDL", "TOP 1 0", "CAPA"] {
             let mut ask = list.clone();
             ask.extend(["-X", request]);
             run("curl", &ask).success();
@@ -63,28 +63,13 @@ fn every_mechanism() {
         if skipped("curl", mechanism) {
             continue;
         }
-        for url in [
-            format!("smtps://{}:{}", server.host, server.port("submissions")),
-            format!("pop3s://{}:{}/", server.host, server.port("pop3s")),
-        ] {
-            let option = format!("AUTH={mechanism}");
-            run(
-                "curl",
-                &[
-                    "-sS",
-                    "--cacert",
-                    &server.ca,
-                    "-u",
-                    &login,
-                    "--login-options",
-                    &option,
-                    &url,
-                    "-X",
-                    "NOOP",
-                ],
-            )
-            .success();
-        }
+        let option = format!("AUTH={mechanism}");
+        let base = ["-sS", "--cacert", &server.ca, "-u", &login, "--login-options", &option];
+        let smtps = format!("smtps://{}:{}", server.host, server.port("submissions"));
+        run("curl", &[&base[..], &[smtps.as_str(), "-X", "NOOP"]].concat()).success();
+        // Without a command of its own curl lists; it takes the answer to any other for a listing without an end.
+        let pop3s = format!("pop3s://{}:{}/", server.host, server.port("pop3s"));
+        run("curl", &[&base[..], &[pop3s.as_str()]].concat()).success();
     }
 }
 

@@ -5,11 +5,6 @@
 pub const MISSING_IN_CLIENT: &[(&str, &str, &str)] = &[
     ("curl", "SCRAM-SHA-1", "Debian's curl is built without gsasl"),
     ("curl", "SCRAM-SHA-256", "Debian's curl is built without gsasl"),
-    (
-        "gsasl",
-        "SCRAM-SHA-1-PLUS",
-        "gsasl 2.2 binds by tls-unique under TLS 1.2 only, which rustls does not give",
-    ),
 ];
 
 /// True if this client is known not to have the mechanism.

@@ -219,7 +219,7 @@ impl SmtpSession {
         let mail = &self.app.settings.mail;
         let host = &self.app.settings.model.host;
         let submission = self.submission().then(|| Submission {
-            message_id: format!("{id:014x}.{:08x}@{host}", rand::random::<u32>()),
+            message_id: format!("<{id:014x}.{:08x}@{host}>", rand::random::<u32>()),
             date: proto::date::rfc5322(received),
         });
         let intake = Intake::new(Rules {
