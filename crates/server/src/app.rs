@@ -90,7 +90,9 @@ pub struct App {
 
 impl App {
     /// Puts the parts together.
-    #[must_use]
+    ///
+    /// # Errors
+    /// The directory cannot be read.
     pub fn new(store: Store, auth: Auth, settings: Settings) -> Result<Arc<App>, store::Error> {
         // Ids of one process count up from a random start, so that two runs rarely meet.
         let start: u64 = rand::random::<u64>() >> 14;

@@ -322,7 +322,7 @@ impl SmtpSession {
                 "Mail loop: this message was delivered to this address before",
             ));
         }
-        self.from_belongs(&summary.from)?;
+        self.check_from(&summary.from)?;
         let reference = body.writer.finish().await.map_err(|error| deliver::store_reply(&error))?;
         Ok(Letter {
             id: body.id,
@@ -334,7 +334,7 @@ impl SmtpSession {
     }
 
     /// On submission the From field, too, must name addresses of the account (RFC 6409 8.1).
-    fn from_belongs(&self, from: &[String]) -> Result<(), Reply> {
+    fn check_from(&self, from: &[String]) -> Result<(), Reply> {
         let Some(who) = &self.who else { return Ok(()) };
         if !self.app.settings.mail.from_must_match {
             return Ok(());
