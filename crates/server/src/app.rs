@@ -65,7 +65,7 @@ impl Default for MailSettings {
             header_bytes_max: 256 << 10,
             received_max: 100,
             normalise_newlines: false,
-            from_must_match: true,
+            from_must_match: false,
         }
     }
 }

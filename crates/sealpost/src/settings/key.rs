@@ -218,8 +218,9 @@ pub const KEYS: &[Key] = &[
     key("smtp.normalise_newlines", Kind::Switch, Value("false"), "false",
         "What to do with a message that holds a lone CR or LF: false refuses it, true makes each a proper line end. \
          Neither ever takes one for the end of the message, so nothing can be smuggled."),
-    key("smtp.require_from_match", Kind::Switch, Value("true"), "true",
-        "The From field of a submitted message must name an address of the account, as the envelope always must."),
+    key("smtp.require_from_match", Kind::Switch, Value("false"), "true",
+        "The From field of a submitted message, too, must name an address of the account; the envelope always must. \
+         Off, because programs that send for others (a list, a shop) put another name there."),
     key("smtp.clients", Kind::Switch, Unset("as the preset says, also beside listeners of your own"), "false",
         "People may submit mail where other servers deliver, after STARTTLS and login."),
     key("pop3.login_delay", seconds(0, DAY), Value("\"0s\""), "\"0s\"",

@@ -80,7 +80,7 @@ command_silence = "1h30m"
 silence = "1h"
 [smtp]
 normalise_newlines = true
-require_from_match = false
+require_from_match = true
 clients = false
 [pop3]
 login_delay = "1m"
