@@ -7,6 +7,7 @@ mod directory;
 mod engine;
 mod forgetful;
 mod help;
+mod judge;
 mod kill;
 mod ledger;
 mod model;

@@ -1,0 +1,234 @@
+//! A foreign judge of durability: a child delivers under `strace`, and the trace must show that between the last
+//! change of a file that an acknowledgement rests on and the acknowledgement there was a sync of that file, and
+//! of its directory if its name is new. This covers the database, whose syncs no test can intercept.
+//!
+//! The judge itself is judged: a trace from which the syncs of one file were struck out must be found wanting.
+
+use crate::help::*;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use store::Store;
+
+const VICTIM: &str = "SEALPOST_STORE_TEST_TRACED";
+const TEST: &str = "judge::every_acknowledgement_comes_after_its_syncs";
+/// The one reason for which this test is passed over.
+const SKIPPED: &str = "strace is not there or may not trace here (Debian: apt-get install strace)";
+
+const CALLS: &str = "trace=openat,write,pwrite64,pwritev,pwritev2,ftruncate,fsync,fdatasync,rename,renameat,\
+                     renameat2,unlink,unlinkat";
+
+/// Delivers one message after the other: every path a body takes, several segments, a checkpoint in the
+/// middle and the log that begins anew after it.
+fn victim(dir: &Path) {
+    let rt = runtime();
+    let store = Store::open(dir, small()).unwrap();
+    rt.block_on(async {
+        let id = people(&store, 1).await[0];
+        say("acknowledged account");
+        for (n, size) in [100, 70_000, 180_000, 400_000, 20, 150_000, 220_000, 30].into_iter().enumerate() {
+            if n == 5 {
+                // More than a quiet moment: a checkpoint runs.
+                tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+            }
+            let stored = body(&store, &text(n as u64, size)).await.unwrap();
+            say(&format!("acknowledged body {n}"));
+            let got = store.account(id).deliver(delivery(stored)).await.unwrap();
+            say(&format!("acknowledged delivery {n}"));
+            if n % 3 == 2 {
+                store.account(id).expunge(got.mailbox, &[got.uid]).await.unwrap();
+                say(&format!("acknowledged removal {n}"));
+            }
+        }
+    });
+    store.close().unwrap();
+    say("acknowledged close");
+}
+
+/// One write of its own, which the trace shows.
+fn say(line: &str) {
+    rustix::io::write(std::io::stdout(), format!("{line}\n").as_bytes()).unwrap();
+}
+
+/// One call: from when to when (as lines of the trace), and what.
+#[derive(Clone, Debug)]
+struct Call {
+    begun: usize,
+    ended: usize,
+    name: String,
+    arguments: String,
+    result: String,
+}
+
+/// The calls of a trace, those that were interrupted by other threads' put together, by their end.
+fn calls(trace: &str) -> Vec<Call> {
+    let mut open: HashMap<&str, (usize, String)> = HashMap::new();
+    let mut found = Vec::new();
+    for (at, line) in trace.lines().enumerate() {
+        let Some((thread, rest)) = line.trim_start().split_once(' ') else { continue };
+        let rest = rest.trim_start();
+        let (begun, whole) = if let Some(rest) = rest.strip_prefix("<... ") {
+            let Some((begun, front)) = open.remove(thread) else { continue };
+            let back = rest.split_once("resumed>").map_or("", |(_, back)| back);
+            (begun, format!("{front}{back}"))
+        } else if let Some(front) = rest.strip_suffix("<unfinished ...>") {
+            open.insert(thread, (at, front.trim_end().to_owned()));
+            continue;
+        } else {
+            (at, rest.to_owned())
+        };
+        let Some((name, rest)) = whole.split_once('(') else { continue };
+        let Some((arguments, result)) = rest.rsplit_once(" = ") else { continue };
+        let arguments = arguments.trim_end().trim_end_matches(')').to_owned();
+        found.push(Call { begun, ended: at, name: name.to_owned(), arguments, result: result.to_owned() });
+    }
+    found
+}
+
+/// The path that `strace -y` writes behind the number of an open file.
+fn path_of(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once('<')?;
+    Some(rest.split_once('>')?.0.trim_end_matches(" (deleted)"))
+}
+
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('"').skip(1).step_by(2).collect()
+}
+
+fn dir_of(path: &str) -> String {
+    path.rsplit_once('/').map_or(String::new(), |(dir, _)| dir.to_owned())
+}
+
+/// What is not durable yet: since which line.
+#[derive(Default)]
+struct Unsynced {
+    contents: BTreeMap<String, usize>,
+    /// Directory, then name.
+    names: BTreeMap<(String, String), usize>,
+    known: BTreeSet<String>,
+}
+
+impl Unsynced {
+    fn matters(path: &str) -> bool {
+        path.ends_with(".seg") || path.ends_with("store.db-wal")
+    }
+
+    fn named(&mut self, path: &str, at: usize) {
+        self.names.insert((dir_of(path), path.to_owned()), at);
+    }
+
+    fn note(&mut self, call: &Call, faults: &mut Vec<String>) {
+        let path = path_of(&call.arguments).unwrap_or_default().to_owned();
+        match call.name.as_str() {
+            "openat" if call.arguments.contains("O_CREAT") => {
+                if let Some(path) = path_of(&call.result)
+                    && self.known.insert(path.to_owned())
+                {
+                    self.named(path, call.ended);
+                }
+            }
+            "write" | "pwrite64" | "pwritev" | "pwritev2" | "ftruncate" => {
+                // The log begins anew: what it said must be durable in the database.
+                let anew = call.name == "ftruncate" || call.arguments.ends_with(", 0");
+                if path.ends_with("store.db-wal")
+                    && anew
+                    && let Some(at) = self.contents.get(path.trim_end_matches("-wal"))
+                {
+                    faults.push(format!("line {}: the log begins anew over line {at}", call.begun));
+                }
+                self.contents.insert(path, call.ended);
+            }
+            "fsync" | "fdatasync" => {
+                self.contents.retain(|of, at| *of != path || *at > call.begun);
+                self.names.retain(|(dir, _), at| *dir != path || *at > call.begun);
+            }
+            "rename" | "renameat" | "renameat2" => {
+                let names = quoted(&call.arguments);
+                let (from, to) = (names[0], names[1]);
+                if let Some(at) = self.contents.remove(from) {
+                    self.contents.insert(to.to_owned(), at);
+                }
+                self.named(to, call.ended);
+            }
+            "unlink" | "unlinkat" => {
+                for name in quoted(&call.arguments) {
+                    self.contents.remove(name);
+                    self.known.remove(name);
+                    self.names.remove(&(dir_of(name), name.to_owned()));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What is wrong with a trace, and how many acknowledgements it has.
+fn judged(calls: &[Call]) -> (Vec<String>, usize) {
+    let (mut unsynced, mut faults, mut acknowledged) = (Unsynced::default(), Vec::new(), 0);
+    for call in calls {
+        if call.name == "write" && call.arguments.contains("\"acknowledged ") {
+            acknowledged += 1;
+            // A body rests on segments alone; a remark on them may be on its way to the database meanwhile.
+            let body_only = call.arguments.contains("acknowledged body");
+            let rests_on = |path: &str| Unsynced::matters(path) && !(body_only && path.ends_with("-wal"));
+            for (path, at) in unsynced.contents.iter().filter(|(path, _)| rests_on(path)) {
+                faults.push(format!("{}: {path} was written at line {at}, not synced", call.arguments));
+            }
+            for ((_, path), at) in &unsynced.names {
+                if rests_on(path) || path.ends_with("store.db") {
+                    faults.push(format!("{}: {path} was named at line {at}, not synced", call.arguments));
+                }
+            }
+        } else {
+            unsynced.note(call, &mut faults);
+        }
+    }
+    (faults, acknowledged)
+}
+
+/// Runs the child under strace; `None`: it cannot trace here.
+fn trace() -> Option<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let output = dir.path().join("trace");
+    let probe = Command::new("strace").args(["-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
+    if !probe.is_ok_and(|status| status.success()) {
+        return None;
+    }
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-y", "-s", "40", "-e", CALLS, "-o"]).arg(&output);
+    strace.arg(std::env::current_exe().unwrap()).args([TEST, "--exact", "--nocapture", "--test-threads=1"]);
+    let status = strace.env(VICTIM, dir.path().join("store")).stdout(Stdio::null()).status().unwrap();
+    assert!(status.success());
+    Some(std::fs::read_to_string(output).unwrap())
+}
+
+#[test]
+fn every_acknowledgement_comes_after_its_syncs() {
+    if let Some(dir) = std::env::var_os(VICTIM) {
+        return victim(Path::new(&dir));
+    }
+    let Some(trace) = trace() else {
+        eprintln!("skipped: {SKIPPED}");
+        return;
+    };
+    let calls = calls(&trace);
+    let (faults, acknowledged) = judged(&calls);
+    assert_eq!((faults, acknowledged), (Vec::new(), 20));
+    let is_sync = |call: &Call, end: &str| {
+        call.name.ends_with("sync") && path_of(&call.arguments).is_some_and(|path| path.ends_with(end))
+    };
+    for forgotten in [".seg", "/blobs", "store.db-wal", "store.db", "/store"] {
+        let without: Vec<Call> = calls.iter().filter(|call| !is_sync(call, forgotten)).cloned().collect();
+        assert!(without.len() < calls.len(), "no sync of {forgotten} in the trace");
+        assert_ne!(judged(&without).0, Vec::<String>::new(), "{forgotten} was never synced: not noticed");
+    }
+    // A single one is missed too; a large body is synced before it gets its name.
+    let of_body = |call: &Call| is_sync(call, ".seg") || is_sync(call, ".body");
+    let bodies: Vec<usize> = (0..calls.len()).filter(|at| of_body(&calls[*at])).collect();
+    assert_eq!(bodies.len(), 8);
+    for at in bodies {
+        let mut without = calls.clone();
+        without.remove(at);
+        assert_ne!(judged(&without).0, Vec::<String>::new(), "line {}: not noticed", calls[at].begun);
+    }
+}
