@@ -4,6 +4,4 @@ mod gate;
 mod laws;
 mod pairs;
 mod pop3;
-mod script;
-mod smtp;
 mod transcript;

@@ -1,11 +1,12 @@
 //! Our client's machine against our server's, on invented time.
 
-use crate::smtp::{Setup, Talk, tls};
 use proto::machine::{Machine, Tick};
 use proto::proof::{How, Security};
 use proto::sasl::Mechanism;
 use proto::smtp::client::{Client, Event, Fault, Limits, Way};
 use proto::smtp::{Body, Mail, Path, Rcpt, Role};
+use testkit::script::Peer;
+use testkit::smtp::{Setup, Talk, tls};
 
 /// A client and the server it talks to.
 struct Pair {
@@ -39,7 +40,7 @@ impl Pair {
             }
             self.to_client.append(&mut self.talk.said);
         }
-        panic!("neither side has anything to say; the server was told {:?}", self.talk.events);
+        panic!("neither side has anything to say; the server was told {:?}", self.talk.events());
     }
 
     fn ready(&mut self) {

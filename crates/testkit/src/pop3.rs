@@ -1,0 +1,355 @@
+//! A small fixed maildrop above the machine of POP3's server, and what drives both.
+//!
+//! [`USER`] has the password [`PASSWORD`] by every mechanism, and the three
+//! [`MESSAGES`].
+
+use crate::script::{Peer, Script};
+use proto::machine::{Machine, Tick};
+use proto::pop3::Event;
+use proto::pop3::server::{Code, Limits, Offer, Server};
+use proto::proof::{How, Secret, Security, Tls, TlsVersion};
+use proto::sasl::{self, Answer, CramKey, Failure, Policy, Question, ScramKeys, Step};
+use std::collections::BTreeSet;
+
+/// Who may log in.
+pub const USER: &str = "ann@example.test";
+/// With this.
+pub const PASSWORD: &str = "secret word";
+const SALT: &[u8] = b"salt of ann";
+/// What lies in the maildrop.
+pub const MESSAGES: [&str; 3] = [
+    "Subject: one\r\n\r\nfirst\r\n.dot\r\n..two\r\n",
+    "Subject: two\n\nlone LF\rlone CR",
+    "Subject: three\r\n\r\n1\r\n2\r\n3\r\n",
+];
+
+/// How a connection is set up; the head of a transcript.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Protection of the connection.
+    pub how: How,
+    /// Which mechanisms there are.
+    pub policy: Policy,
+    /// Of the machine.
+    pub limits: Limits,
+    /// STLS can be had.
+    pub stls: bool,
+    /// Bytes in clear are taken to have come behind STLS.
+    pub early_bytes: bool,
+    /// As CAPA says it.
+    pub expire_days: Option<u32>,
+    /// As CAPA says it.
+    pub login_delay_seconds: u32,
+}
+
+impl Setup {
+    /// The usual one.
+    #[must_use]
+    pub fn new(how: How) -> Setup {
+        Setup {
+            how,
+            policy: Policy { cram_md5: true, ..Policy::default() },
+            limits: Limits::default(),
+            stls: true,
+            early_bytes: false,
+            expire_days: None,
+            login_delay_seconds: 0,
+        }
+    }
+
+    /// What a transcript's head asks for.
+    ///
+    /// # Errors
+    /// The setting that is none.
+    pub fn of(script: &Script) -> Result<Setup, String> {
+        let mut setup = Setup::new(How::Implicit);
+        for (key, value) in script.settings() {
+            setup.set(key, value)?;
+        }
+        Ok(setup)
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let number = || value.parse::<u32>().map_err(|e| format!("{key}: {e}"));
+        match (key, value) {
+            ("security", "clear") => self.how = How::Clear,
+            ("security", "implicit") => self.how = How::Implicit,
+            ("clear_allowed", _) => self.policy.clear_allowed = value == "yes",
+            ("password_sent", _) => self.policy.password_sent = value == "yes",
+            ("stls", _) => self.stls = value == "yes",
+            ("early-bytes", _) => self.early_bytes = value == "yes",
+            ("expire_days", _) => self.expire_days = Some(number()?),
+            ("login_delay_seconds", _) => self.login_delay_seconds = number()?,
+            ("errors_max", _) => self.limits.errors_max = number()?,
+            ("auth_failures_max", _) => self.limits.auth_failures_max = number()?,
+            ("auth_line_bytes_max", _) => self.limits.auth_line_bytes_max = number()? as usize,
+            _ => return Err(format!("unknown setting {key}: {value}")),
+        }
+        Ok(())
+    }
+
+    /// Invented, where the connection is.
+    #[must_use]
+    pub fn security(&self) -> Security {
+        if self.how == How::Clear {
+            return Security::clear();
+        }
+        let tls = Tls {
+            version: TlsVersion::Tls13,
+            cipher: "TLS_AES_256_GCM_SHA384",
+            group: None,
+            server_name: None,
+            exporter: None,
+            end_point: Vec::new(),
+            client_addresses: vec![USER.to_owned()],
+        };
+        Security::established(self.how, tls)
+    }
+
+    /// The machine of a connection with this protection.
+    #[must_use]
+    pub fn server(&self, security: Security, now: Tick) -> Server {
+        let mechanisms = sasl::offer(&self.policy, &security);
+        let offer = Offer {
+            host: "mail.example.test".to_owned(),
+            stls: self.stls,
+            user: self.policy.password_sent && !mechanisms.is_empty(),
+            mechanisms,
+            needs_tls_text: "Encryption required: use TLS".to_owned(),
+            expire_days: self.expire_days,
+            login_delay_seconds: self.login_delay_seconds,
+        };
+        Server::new(offer, self.limits.clone(), security, now)
+    }
+}
+
+/// The session above the machine: what it knows and what it was told.
+#[derive(Default)]
+pub struct Above {
+    policy: Policy,
+    sasl: Option<sasl::Server>,
+    /// SCRAM's last message is on its way; what comes next is its acknowledgement.
+    proven: bool,
+    deleted: BTreeSet<u32>,
+    /// What the machine answered by itself and told.
+    pub events: Vec<String>,
+}
+
+impl Above {
+    /// Begins, or begins anew behind STLS.
+    #[must_use]
+    pub fn new(setup: &Setup) -> Above {
+        Above { policy: setup.policy.clone(), ..Above::default() }
+    }
+
+    /// Answers an event. True: it was STLS, which whoever moves the bytes answers.
+    pub fn answer(&mut self, server: &mut Server, event: Event<'_>) -> bool {
+        match event {
+            Event::Login { user, password } => {
+                if user == USER && password == Secret::new(PASSWORD) {
+                    server.logged_in("logged in");
+                } else {
+                    server.login_failed(Code::Auth, "wrong user name or password");
+                }
+            }
+            Event::Auth { mechanism, initial } => {
+                let security = server.security().clone();
+                let offered = sasl::offer(&self.policy, &security);
+                let (sasl, step) = sasl::Server::start(
+                    mechanism,
+                    &offered,
+                    &security,
+                    &[5; 18],
+                    1_700_000_000,
+                    "mail.example.test",
+                    initial,
+                );
+                self.sasl = Some(sasl);
+                self.step(server, step);
+            }
+            Event::AuthMessage(message) => {
+                if std::mem::take(&mut self.proven) {
+                    server.logged_in("logged in");
+                    return false;
+                }
+                let step = self.sasl.as_mut().unwrap().receive(&message);
+                self.step(server, step);
+            }
+            Event::AuthCancelled | Event::Quit | Event::Refused(_) | Event::Language(_) | Event::Utf8 => {
+                self.events.push(format!("{event:?}"));
+            }
+            Event::StartTls => return true,
+            about_mail => self.mail(server, &about_mail),
+        }
+        false
+    }
+
+    fn step(&mut self, server: &mut Server, step: Step) {
+        match step {
+            Step::Challenge(challenge) => server.auth_challenge(&challenge),
+            Step::Ask(question) => {
+                let secret = Secret::new(PASSWORD);
+                let answer = match &question {
+                    Question::Password { user, password } => {
+                        Answer::Verdict(user == USER && *password == secret)
+                    }
+                    Question::Certificate { user } => Answer::Verdict(user == USER),
+                    Question::CramKeys { .. } => Answer::Cram(vec![CramKey::from_password(&secret).unwrap()]),
+                    Question::ScramKeys { hash, .. } => Answer::Scram {
+                        salt: SALT.to_vec(),
+                        iterations: 4096,
+                        keys: vec![ScramKeys::derive(*hash, &secret, SALT, 4096).unwrap()],
+                    },
+                };
+                let step = self.sasl.as_mut().unwrap().answer(answer);
+                self.step(server, step);
+            }
+            Step::Success { last: None, .. } => server.logged_in("logged in"),
+            Step::Success { last: Some(last), .. } => {
+                self.proven = true;
+                server.auth_challenge(&last);
+            }
+            Step::Failure(Failure::Malformed) => server.err(None, "malformed"),
+            Step::Failure(_) => server.login_failed(Code::Auth, "wrong user name or password"),
+        }
+    }
+
+    fn mail(&mut self, server: &mut Server, event: &Event<'_>) {
+        let one = match *event {
+            Event::Retr(n) | Event::Dele(n) | Event::Top { message: n, .. } => Some(n),
+            Event::List(n) | Event::Uidl(n) => n,
+            _ => None,
+        };
+        if one.is_some_and(|n| n as usize > MESSAGES.len() || self.deleted.contains(&n)) {
+            return server.err(None, "no such message");
+        }
+        let row = |n: u32| match event {
+            Event::List(_) => format!("{n} {}", MESSAGES[n as usize - 1].len()),
+            _ => format!("{n} uid-{n}"),
+        };
+        let present: Vec<u32> = (1..=3).filter(|n| !self.deleted.contains(n)).collect();
+        match *event {
+            Event::Stat => {
+                let total: usize = present.iter().map(|&n| MESSAGES[n as usize - 1].len()).sum();
+                server.ok(&format!("{} {total}", present.len()));
+            }
+            Event::List(Some(n)) | Event::Uidl(Some(n)) => server.ok(&row(n)),
+            Event::List(None) | Event::Uidl(None) => {
+                server.begin("list");
+                for n in present {
+                    server.line(&row(n));
+                }
+                server.end();
+            }
+            Event::Retr(n) | Event::Top { message: n, .. } => {
+                server.begin("message");
+                for piece in MESSAGES[n as usize - 1].as_bytes().chunks(7) {
+                    if !server.message(piece) {
+                        break;
+                    }
+                }
+                server.end();
+            }
+            Event::Dele(n) => {
+                self.deleted.insert(n);
+                server.ok("deleted");
+            }
+            Event::Rset => {
+                self.deleted.clear();
+                server.ok("nothing is deleted");
+            }
+            Event::Update => server.updated(Ok("goodbye")),
+            ref other => panic!("not about mail: {other:?}"),
+        }
+    }
+}
+
+/// A machine, the fixed session above it, and the input that was not used up.
+pub struct Talk {
+    setup: Setup,
+    /// The machine.
+    pub server: Server,
+    above: Above,
+    now: Tick,
+    /// What the machine said and was not taken yet.
+    pub said: Vec<u8>,
+    /// The most octets of output that lay about at one time, beside the fixed messages.
+    pub held_max: usize,
+}
+
+impl Talk {
+    /// A fresh connection.
+    #[must_use]
+    pub fn new(setup: Setup) -> Talk {
+        let server = setup.server(setup.security(), Tick(0));
+        let above = Above::new(&setup);
+        Talk { setup, server, above, now: Tick(0), said: Vec::new(), held_max: 0 }
+    }
+
+    /// What the session was told.
+    #[must_use]
+    pub fn events(&self) -> &[String] {
+        &self.above.events
+    }
+
+    fn secure(&mut self) {
+        if self.setup.early_bytes {
+            return self.server.tls_early_bytes();
+        }
+        self.server.tls_go_ahead();
+        self.said.append(self.server.output());
+        self.setup.how = How::StartTls;
+        self.server = self.setup.server(self.setup.security(), self.now);
+        let events = std::mem::take(&mut self.above.events);
+        self.above = Above { events, ..Above::new(&self.setup) };
+    }
+}
+
+impl Peer for Talk {
+    fn feed(&mut self, bytes: &[u8]) {
+        let mut input = bytes;
+        self.said.append(self.server.output());
+        while !self.server.ended() {
+            let (used, event) = self.server.receive(input, self.now);
+            assert!(used <= input.len(), "more was used up than there was");
+            input = &input[used..];
+            self.held_max = self.held_max.max(self.server.output().len());
+            match event {
+                Some(event) => {
+                    let starts_tls = self.above.answer(&mut self.server, event);
+                    if starts_tls {
+                        self.secure();
+                    }
+                }
+                None if used == 0 => break,
+                None => {}
+            }
+            self.said.append(self.server.output());
+        }
+        assert!(self.server.ended() || input.is_empty(), "the machine keeps half lines itself");
+    }
+
+    fn take_said(&mut self) -> Vec<u8> {
+        self.said.append(self.server.output());
+        std::mem::take(&mut self.said)
+    }
+
+    fn take_events(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.above.events)
+    }
+
+    fn pass(&mut self, seconds: u32) {
+        self.now = self.now.plus_seconds(seconds);
+        if self.server.deadline() <= self.now {
+            self.server.timeout(self.now);
+        }
+    }
+
+    fn shutdown(&mut self) {
+        self.server.shutdown();
+    }
+
+    fn ended(&self) -> bool {
+        self.server.ended()
+    }
+}
