@@ -25,5 +25,5 @@ fuzz_target!(|input: (u8, bool, &[u8])| {
     let pairs = whole.windows(2).filter(|w| w == b"\r\n").count();
     assert_eq!(whole.iter().filter(|b| **b == b'\r').count(), pairs);
     assert_eq!(whole.iter().filter(|b| **b == b'\n').count(), pairs);
-    assert_eq!(whole, read(&whole, false, usize::MAX.min(4096)));
+    assert_eq!(whole, read(&whole, false, 4096));
 });
