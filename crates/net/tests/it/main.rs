@@ -5,3 +5,4 @@ mod conversation;
 mod foreign;
 mod memory;
 mod talk;
+mod transcripts;
