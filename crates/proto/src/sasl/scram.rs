@@ -174,6 +174,9 @@ impl Server {
         let name = name.strip_prefix("n=").ok_or(SYNTAX)?;
         let user = decode_name(name).ok_or(USERNAME_ENCODING)?;
         match authzid.strip_prefix("a=") {
+            // RFC 5802 section 7 wants a character behind `a=`; GNU SASL's client writes none
+            // when its user gave no authorization id, and means that there is none.
+            Some("") => {}
             Some(other) => {
                 if decode_name(other).ok_or(USERNAME_ENCODING)? != user {
                     return Err(refused("other-error", Failure::Credentials));
@@ -494,6 +497,16 @@ mod tests {
         assert_eq!(first("n,,n=ann,r=\u{e4}"), Err(SYNTAX));
         assert_eq!(first(&format!("n,,n=ann,r={}", "x".repeat(NONCE_BYTES_MAX + 1))), Err(SYNTAX));
         assert_eq!(server(ScramHash::Sha1, "s").first(b"n,,n=\xff,r=x"), Err(ENCODING));
+    }
+
+    /// As GNU SASL's client begins; the empty id stands in `c=` as it came.
+    #[test]
+    fn an_empty_authorization_id_is_none() {
+        let mut server = server(ScramHash::Sha256, "srv");
+        server.first(b"n,a=,n=ann,r=cli").unwrap();
+        assert_eq!(server.user(), "ann");
+        assert_eq!(server.bound, b"n,a=,");
+        assert_eq!(first("n,a=,n=,r=x"), Err(USERNAME_ENCODING));
     }
 
     /// Client and server over one connection whose ends see these bindings.
