@@ -8,7 +8,7 @@ use std::cell::RefCell;
 
 /// Room of a lent buffer; also the most that a machine is shown at once. A TLS record of full size
 /// (16 KiB and its frame) fits, so that a large message arrives one record at a read.
-pub(crate) const BUFFER_BYTES: usize = 17 * 1024;
+pub(crate) const BUFFER_BYTES: usize = 64 * 1024;
 /// Free buffers kept by each thread.
 const KEPT_MAX: usize = 32;
 

@@ -65,14 +65,11 @@ impl BodyWriter {
             if self.is_spill_due() {
                 // If this future is dropped in between, the body is lost to its owner too.
                 let mut spill = self.begin_spill();
-                self.spool = Some(
-                    blocking(move || {
-                        spill.run()?;
-                        Ok(spill.spool)
-                    })
-                    .await?
-                    .ok_or(Error::Closed)?,
-                );
+                let spilled = blocking(move || {
+                    spill.run()?;
+                    Ok(spill)
+                });
+                self.go_on_after(spilled.await?);
             }
         }
         Ok(())
@@ -85,7 +82,7 @@ impl BodyWriter {
             if self.is_spill_due() {
                 let mut spill = self.begin_spill();
                 spill.run()?;
-                self.spool = spill.spool;
+                self.go_on_after(spill);
             }
         }
         Ok(())
@@ -173,6 +170,13 @@ impl BodyWriter {
         self.chunk = 0;
         let bytes = std::mem::take(&mut self.buffer);
         Spill { shared: self.shared.clone(), bytes, header: None, spool: self.spool.take() }
+    }
+
+    /// Takes the spool file back, and the buffer with its room: the next octets fill it again.
+    fn go_on_after(&mut self, spill: Spill) {
+        self.spool = spill.spool;
+        self.buffer = spill.bytes;
+        self.buffer.clear();
     }
 
     fn into_finished(mut self) -> ([u8; 32], u64, Finished) {
