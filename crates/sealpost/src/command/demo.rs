@@ -62,6 +62,7 @@ impl Demo {
     }
 
     async fn serve(&self, data: &Path) -> Result<ExitCode, Failure> {
+        let mut stop = super::serve::StopSignal::new()?;
         let authority = Authority::open(&data.join("ca"))?;
         let hosts = [HOST, &format!("mail.{}", stage::DOMAIN), "127.0.0.1", "::1"];
         let mut pairs = Vec::new();
@@ -90,7 +91,7 @@ impl Demo {
             std::fs::write(file, describe(&ca, running.addresses(), &stage))?;
         }
         operate::say(&explain(&ca, running.addresses(), &stage));
-        super::serve::stop_signal().await?;
+        stop.came().await;
         operate::say("\nStopping ...");
         running.stop().await;
         Ok(ExitCode::SUCCESS)

@@ -6,7 +6,7 @@ use clap::Args;
 use server::run::Running;
 use std::path::Path;
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Runs the service.
 #[derive(Debug, Args)]
@@ -19,6 +19,7 @@ impl Serve {
         start_log(settings.log.json, settings.log.level);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
+            let mut stop = StopSignal::new()?;
             if let Err(error) = net::listen::raise_file_limit() {
                 tracing::warn!(%error, "the limit of open files stays low");
             }
@@ -27,7 +28,7 @@ impl Serve {
                 tracing::info!(listener = listener.name, %address, "listening");
             }
             operate::say("Sealpost is ready.");
-            stop_signal().await?;
+            stop.came().await;
             tracing::info!("stopping");
             running.stop().await;
             Ok(ExitCode::SUCCESS)
@@ -46,13 +47,27 @@ pub fn start_log(json: bool, level: tracing::Level) {
     }
 }
 
-/// Returns at the first SIGINT or SIGTERM.
-pub async fn stop_signal() -> Result<(), Failure> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGINT and SIGTERM, listened for from the moment that this is made: one that comes
+/// while the service starts must stop it in order too.
+pub struct StopSignal {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignal {
+    /// Begins to listen; inside a runtime.
+    pub fn new() -> std::io::Result<StopSignal> {
+        Ok(StopSignal {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
-    Ok(())
+
+    /// Returns when the first has come.
+    pub async fn came(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
