@@ -135,6 +135,8 @@ pub struct Client {
     way: Way,
     accepted: Vec<usize>,
     mail_accepted: bool,
+    /// A transaction was given up that the server may still hold open: RSET goes before the next.
+    stale: bool,
     last_refusal: Option<Reply>,
     /// Content goes out: `Some` from [`Event::Content`] to `end_content`.
     stuffing: Option<Stuffing>,
@@ -163,6 +165,7 @@ impl Client {
             way: Way::Data,
             accepted: Vec::new(),
             mail_accepted: false,
+            stale: false,
             last_refusal: None,
             stuffing: None,
             events: VecDeque::new(),
@@ -259,6 +262,10 @@ impl Client {
         if way == Way::Data {
             lines.push((Expect::Data, b"DATA\r\n".to_vec()));
         }
+        if std::mem::take(&mut self.stale) {
+            // RFC 5321 4.1.4: a second MAIL within a transaction is out of sequence.
+            self.unsaid.push_back((Expect::Ignored, b"RSET\r\n".to_vec()));
+        }
         self.unsaid.extend(lines);
         self.way = way;
         self.accepted.clear();
@@ -303,6 +310,7 @@ impl Client {
     /// Something else is under way.
     pub fn reset(&mut self) -> Result<(), Fault> {
         self.free()?;
+        self.stale = false;
         self.say(Expect::Other, b"RSET\r\n".to_vec());
         Ok(())
     }
@@ -423,11 +431,15 @@ impl Client {
                 self.expected.push_back(Expect::Nobody);
             }
             Expect::Data if reply.code == 354 => self.begin_content(),
-            Expect::Data => self.not_delivered(reply),
+            Expect::Data => {
+                self.stale = self.mail_accepted;
+                self.not_delivered(reply);
+            }
             Expect::Chunk if reply.code == 250 => {}
             Expect::Chunk => {
                 // RFC 3030 4.2: after a failed chunk only RSET makes sense; chunks on their way are refused too.
                 let first = self.last_refusal.is_none();
+                self.stale = true;
                 self.refused(&reply);
                 self.stuffing = None;
                 self.expect_one_refusal();
@@ -442,6 +454,7 @@ impl Client {
         let complete = self.expected.is_empty() && self.unsaid.is_empty();
         if self.way == Way::Chunks && complete && matches!(expect, Expect::Mail | Expect::Rcpt(_)) {
             if self.accepted.is_empty() {
+                self.stale = self.mail_accepted;
                 let refusal = self.last_refusal.take().unwrap_or_else(|| Reply::plain(554, "No recipients"));
                 self.events.push_back(Event::NotDelivered(refusal));
             } else {

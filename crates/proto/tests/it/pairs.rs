@@ -119,6 +119,42 @@ fn nobody_is_to_get_it() {
     }
 }
 
+/// What nobody was to get leaves no transaction open in which the next one would be out of sequence.
+#[test]
+fn after_a_message_for_nobody_comes_the_next() {
+    for way in [Way::Data, Way::Chunks] {
+        let mut pair = Pair::new(Role::Exchange, Setup::new(Role::Exchange));
+        pair.ready();
+        for local in ["x", "later"] {
+            let domain = if local == "x" { "other.test" } else { "example.test" };
+            pair.client.send(&mail(), &[rcpt(local, domain)], way).unwrap();
+            loop {
+                match pair.next() {
+                    Event::Mail(reply) => assert_eq!(reply.code, 250, "{local} {way:?}"),
+                    Event::Content => {
+                        pair.client.content(b"x\r\n");
+                        pair.client.end_content();
+                    }
+                    Event::NotDelivered(_) => break,
+                    Event::Rcpt(..) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        // The last chunk of a refused message is still to be answered.
+        while !pair.client.idle() {
+            let said = std::mem::take(pair.client.output());
+            pair.talk.feed(&said);
+            pair.to_client.append(&mut pair.talk.said);
+            let (used, event) = pair.client.receive(&pair.to_client, Tick(0));
+            pair.to_client.drain(..used);
+            assert_eq!(event, None);
+        }
+        pair.client.send(&mail(), &[rcpt("ann", "example.test")], way).unwrap();
+        assert!(matches!(pair.next(), Event::Mail(reply) if reply.code == 250), "{way:?}");
+    }
+}
+
 #[test]
 fn chunks_carry_binary_content() {
     let mut pair = Pair::new(Role::Exchange, Setup::new(Role::Exchange));
