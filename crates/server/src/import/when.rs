@@ -56,7 +56,8 @@ pub fn of_from_line(text: &str) -> Option<i64> {
     let behind = &words[at + 3..];
     let year = behind.iter().find(|w| w.len() == 4).and_then(|w| w.parse().ok())?;
     let zone = behind.iter().find_map(|w| zone(w)).unwrap_or(0);
-    let valid = (0..24).contains(&hour) && (0..60).contains(&minute) && (1..=31).contains(&day);
+    let clock_runs = (0..24).contains(&hour) && (0..60).contains(&minute) && (0..60).contains(&second);
+    let valid = clock_runs && (1..=31).contains(&day);
     if !valid || date_is_impossible(year, month, day) {
         return None;
     }
@@ -103,6 +104,8 @@ mod tests {
             ("a@b Sat Nov 31 21:37:49 2026", None),
             ("a@b Sat Nov 21 29:37:49 2026", None),
             ("a@b Sat Nov 21 21:99 2026", None),
+            ("a@b Sat Nov 21 21:00:-1 2026", None),
+            ("a@b Sat Nov 21 21:00:60 2026", Some(1_795_294_859)),
             ("a@b 2026", None),
             ("", None),
         ] {
