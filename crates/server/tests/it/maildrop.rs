@@ -1,0 +1,143 @@
+//! POP3 above the store: the lock, deletions, snapshots, and a very full maildrop.
+
+use crate::house::House;
+use crate::wire::{Mailer, Reader};
+use std::time::Duration;
+
+const LETTER: &str = "Subject: one\r\n\r\n1\r\n.2\r\n3\r\n";
+
+#[tokio::test]
+async fn the_lock_dies_with_its_connection() {
+    let house = House::new().await;
+    let first = Reader::of(&house, "ann@example.test").await;
+    let status = Reader::open(&house, "pop3").await.login("ann@example.test", "ann-pass").await;
+    assert_eq!((status.ok, status.code.as_deref()), (false, Some("IN-USE")));
+    // Another account's lock is another lock.
+    drop(Reader::of(&house, "bob@example.test").await);
+    // Without QUIT, without a goodbye of TLS.
+    drop(first);
+    let free = async {
+        while !Reader::open(&house, "pop3").await.login("ann@example.test", "ann-pass").await.ok {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), free).await.expect("the lock is given back");
+    house.close().await;
+}
+
+async fn again(house: &House) -> Reader {
+    loop {
+        let mut reader = Reader::open(house, "pop3s").await;
+        if reader.login("ann@example.test", "ann-pass").await.ok {
+            return reader;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn deletions_are_made_at_quit_and_not_before() {
+    let mut house = House::new().await;
+    house.fill("ann@example.test", 3, LETTER.as_bytes()).await;
+    let mut reader = Reader::of(&house, "ann@example.test").await;
+    let uids = reader.fetch("UIDL").await.unwrap();
+    assert!(reader.ask("DELE 2").await.ok);
+    assert_eq!(reader.ask("STAT").await.text, format!("2 {}", 2 * LETTER.len()));
+    assert!(!reader.ask("DELE 2").await.ok && reader.fetch("RETR 2").await.is_err());
+    drop(reader);
+    let mut reader = again(&house).await;
+    assert_eq!(reader.fetch("UIDL").await.unwrap(), uids, "a lost connection deletes nothing");
+    assert!(reader.ask("DELE 2").await.ok && reader.ask("RSET").await.ok && reader.ask("DELE 1").await.ok);
+    assert!(reader.ask("QUIT").await.ok);
+    assert_eq!(house.messages("ann@example.test").await.len(), 2);
+    // Unique ids outlive a restart; numbers close up.
+    house.restart().await;
+    let left: Vec<String> = uids.lines().skip(1).map(|line| line[2..].to_owned()).collect();
+    let uids = again(&house).await.fetch("UIDL").await.unwrap();
+    assert_eq!(uids, format!("1 {}\r\n2 {}\r\n", left[0], left[1]));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_session_sees_what_was_there_when_it_began() {
+    let house = House::new().await;
+    house.fill("ann@example.test", 2, LETTER.as_bytes()).await;
+    let mut reader = Reader::of(&house, "ann@example.test").await;
+    let mut mailer = Mailer::open(&house, "smtp").await;
+    let sent = mailer.send("", &["ann@example.test"], LETTER).await;
+    assert_eq!(sent.codes(), "250 2.1.0, 250 2.1.5, 250 2.0.0", "its lock is for POP3 alone");
+    assert_eq!(reader.ask("STAT").await.text, format!("2 {}", 2 * LETTER.len()));
+    // Somebody else removes the first meanwhile.
+    let account = house.store().account(house.id("ann@example.test"));
+    let view = account.view("INBOX").unwrap().unwrap();
+    account.expunge(view.mailbox.id, &[view.messages[0].uid]).await.unwrap();
+    let status = reader.fetch("RETR 1").await.unwrap_err();
+    assert_eq!(status.code.as_deref(), Some("SYS/PERM"));
+    assert_eq!(reader.fetch("RETR 2").await.unwrap(), LETTER);
+    assert!(reader.ask("DELE 1").await.ok && reader.ask("QUIT").await.ok, "gone is gone");
+    let mut reader = again(&house).await;
+    assert!(reader.ask("STAT").await.text.starts_with("2 "), "the second and the new one");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn top_utf8_and_languages() {
+    let house = House::new().await;
+    house.fill("ann@example.test", 1, LETTER.as_bytes()).await;
+    let mut reader = Reader::open(&house, "pop3s").await;
+    assert!(reader.ask("UTF8").await.ok);
+    let languages = reader.fetch("LANG").await.unwrap();
+    assert!(languages.lines().count() >= 2 && languages.contains("de "), "{languages}");
+    assert!(reader.ask("LANG de").await.ok);
+    let status = reader.login("ann@example.test", "no").await;
+    assert_eq!((status.ok, status.code.as_deref()), (false, Some("AUTH")));
+    assert!(reader.login("ann@example.test", "ann-pass").await.ok);
+    assert_eq!(reader.fetch("TOP 1 0").await.unwrap(), "Subject: one\r\n\r\n");
+    assert_eq!(reader.fetch("TOP 1 2").await.unwrap(), "Subject: one\r\n\r\n1\r\n.2\r\n");
+    assert_eq!(reader.fetch("TOP 1 99").await.unwrap(), LETTER);
+    assert!(reader.fetch("TOP 2 0").await.is_err());
+    house.close().await;
+}
+
+#[tokio::test]
+async fn the_pause_between_logins() {
+    let house = House::with(|settings| settings.pop3_login_delay_seconds = 3600).await;
+    let mut reader = Reader::of(&house, "ann@example.test").await;
+    assert!(reader.fetch("CAPA").await.unwrap().contains("LOGIN-DELAY 3600\r\n"));
+    assert!(reader.ask("QUIT").await.ok);
+    let mut reader = Reader::open(&house, "pop3s").await;
+    let status = reader.login("ann@example.test", "wrong").await;
+    assert_eq!(status.code.as_deref(), Some("AUTH"), "who does not know the password learns of no pause");
+    let status = reader.login("ann@example.test", "ann-pass").await;
+    assert_eq!(status.code.as_deref(), Some("LOGIN-DELAY"));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_huge_maildrop_and_a_slow_reader() {
+    const COUNT: usize = 20_000;
+    let house = House::new().await;
+    house.fill("ann@example.test", COUNT, LETTER.as_bytes()).await;
+    let reader = Reader::of(&house, "ann@example.test").await;
+    let mut wire = reader.wire();
+    wire.say(b"LIST\r\nUIDL\r\nSTAT\r\nQUIT\r\n").await;
+    // Nobody reads; mail comes in all the same.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut mailer = Mailer::open(&house, "smtp").await;
+    let sent = mailer.send("", &["ann@example.test"], LETTER).await;
+    assert_eq!(sent.codes(), "250 2.1.0, 250 2.1.5, 250 2.0.0");
+    let mut all = Vec::new();
+    while wire.hear(&mut all).await {
+        if all.len() % 3 == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    let all = String::from_utf8(all).unwrap();
+    let lines: Vec<&str> = all.split("\r\n").collect();
+    assert_eq!(lines.len(), 2 * (COUNT + 2) + 3, "two listings, STAT, QUIT and the end");
+    assert_eq!(lines[COUNT], format!("{COUNT} {}", LETTER.len()));
+    assert_eq!(lines[COUNT + 1], ".");
+    assert!(lines[2 * COUNT + 2].starts_with(&format!("{COUNT} ")), "{}", lines[2 * COUNT + 2]);
+    assert_eq!(lines[2 * COUNT + 4], format!("+OK {COUNT} {}", COUNT * LETTER.len()));
+    house.close().await;
+}
