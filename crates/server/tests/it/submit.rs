@@ -22,7 +22,7 @@ async fn a_letter_is_completed_and_its_bcc_removed() {
 
 #[tokio::test]
 async fn only_under_ones_own_name() {
-    let house = House::new().await;
+    let house = House::with(|settings| settings.mail.from_must_match = true).await;
     let directory = house.store().directory();
     directory.put_alias("sales@example.test", &["ann@example.test".to_owned()], false).await.unwrap();
     let mut mailer = Mailer::of(&house, "ann@example.test").await;
@@ -50,6 +50,19 @@ async fn only_under_ones_own_name() {
     let sent = mailer.send("ann@example.test", &["x@far.test"], LETTER).await;
     assert!(sent.codes().starts_with("250 2.1.0, 550 5.7.1"), "{}", sent.codes());
     house.arrived("bob@example.test", 3).await;
+    house.close().await;
+}
+
+/// Programs that send for others write another name there; the envelope is checked all the same.
+#[tokio::test]
+async fn the_from_field_is_checked_where_it_is_asked_for() {
+    let house = House::new().await;
+    let mut mailer = Mailer::of(&house, "ann@example.test").await;
+    let other = LETTER.replace("Ann <ann@example.test>", "bob@example.test");
+    let sent = mailer.send("ann@example.test", &["bob@example.test"], &other).await;
+    assert_eq!(sent.codes(), "250 2.1.0, 250 2.1.5, 250 2.0.0");
+    let sent = mailer.send("bob@example.test", &["bob@example.test"], &other).await;
+    assert!(sent.codes().starts_with("550 5.7.1"), "{}", sent.codes());
     house.close().await;
 }
 
