@@ -36,9 +36,9 @@ for target in "${targets[@]}"; do
     if "$binaries/$target" "corpus/$target" "seeds/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
         -artifact_prefix="crashes/$target/" -print_final_stats=1 >"$log" 2>&1; then
         grep -E 'INITED|stat::number_of_executed_units|stat::peak_rss_mb' "$log" || true
-        # Of what was found, only what adds coverage is kept.
+        # Of what was found, a few inputs that reach every edge that was reached are kept.
         small=$(mktemp -d -p corpus)
-        "$binaries/$target" -merge=1 "$small" "corpus/$target" "seeds/$target" >>"$log" 2>&1
+        "$binaries/$target" -set_cover_merge=1 -use_counters=0 "$small" "corpus/$target" "seeds/$target" >>"$log" 2>&1
         rm -r "corpus/$target"
         mv "$small" "corpus/$target"
         chmod 755 "corpus/$target"

@@ -4,6 +4,7 @@ use crate::house::{CHEAP, HOST, House, OTHER_HOST};
 use crate::wire::{Look, Mailer, Reader, Wire};
 use proto::proof::Secret;
 use proto::sasl::Mechanism;
+use proto::sasl::scram::Binding;
 use server::auth::password::{self, Wanted};
 use store::system::directory::CredentialKind;
 
@@ -133,6 +134,43 @@ async fn a_certificate_proves_an_address() {
     );
     // Without a certificate there is nothing to offer.
     assert!(!Mailer::open(&house, "submissions").await.mechanisms().contains(&"EXTERNAL".to_owned()));
+    house.close().await;
+}
+
+/// Every mechanism with our own client, and somebody in between (RFC 5802 section 6).
+#[tokio::test]
+async fn mechanisms_and_channel_bindings() {
+    let house = House::new().await;
+    let ann = "ann@example.test";
+    for mechanism in [Mechanism::ScramSha256, Mechanism::ScramSha1, Mechanism::CramMd5, Mechanism::Login] {
+        let mut mailer = Mailer::open(&house, "submission").await;
+        assert_eq!(mailer.sasl(mechanism, ann, "wrong", Binding::None).await.code, 535, "{mechanism:?}");
+        assert_eq!(mailer.sasl(mechanism, ann, "ann-pass", Binding::None).await.code, 235, "{mechanism:?}");
+    }
+    for mechanism in [Mechanism::ScramSha256Plus, Mechanism::ScramSha1Plus] {
+        let mut mailer = Mailer::open(&house, "submission").await;
+        let other = Binding::Exporter([1; 32]);
+        assert_eq!(mailer.sasl(mechanism, ann, "ann-pass", other).await.code, 535, "{mechanism:?}");
+        let ours = Binding::Exporter(mailer.exporter());
+        assert_eq!(mailer.sasl(mechanism, ann, "ann-pass", ours).await.code, 235, "{mechanism:?}");
+    }
+    let facts = house.facts(Some(ann)).await;
+    let logins: Vec<&str> = facts.iter().filter_map(|fact| fact.strip_prefix("login, ")).collect();
+    let mechanisms =
+        ["CRAM-MD5", "LOGIN", "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"];
+    assert_eq!(logins, mechanisms.map(|name| format!("submission starttls {name}")));
+    // "We could bind, you cannot": although the list said that we can.
+    let mut mailer = Mailer::open(&house, "submissions").await;
+    let reply = mailer.sasl(Mechanism::ScramSha256, ann, "ann-pass", Binding::Unoffered).await;
+    assert_eq!(reply.code, 535);
+    let noted = [house.facts(None).await, house.facts(Some(ann)).await].concat();
+    for fact in [
+        "refused: channel binding, submission implicit SCRAM-SHA-256",
+        "refused: channel binding, submission starttls SCRAM-SHA-1-PLUS",
+        "refused: channel binding, submission starttls SCRAM-SHA-256-PLUS",
+    ] {
+        assert!(noted.contains(&fact.to_owned()), "{fact} in {noted:?}");
+    }
     house.close().await;
 }
 

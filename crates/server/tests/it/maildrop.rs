@@ -81,6 +81,20 @@ async fn a_session_sees_what_was_there_when_it_began() {
 }
 
 #[tokio::test]
+async fn an_account_that_is_removed_under_its_session() {
+    let house = House::new().await;
+    house.fill("bob@example.test", 2, LETTER.as_bytes()).await;
+    let mut reader = Reader::of(&house, "bob@example.test").await;
+    house.store().directory().remove_account(house.id("bob@example.test")).await.unwrap();
+    assert!(reader.ask("STAT").await.ok, "its snapshot is its own");
+    assert!(reader.fetch("RETR 1").await.is_err());
+    assert!(reader.ask("DELE 1").await.ok && reader.ask("QUIT").await.ok);
+    let status = Reader::open(&house, "pop3s").await.login("bob@example.test", "bob-pass").await;
+    assert_eq!(status.code.as_deref(), Some("AUTH"));
+    house.close().await;
+}
+
+#[tokio::test]
 async fn top_utf8_and_languages() {
     let house = House::new().await;
     house.fill("ann@example.test", 1, LETTER.as_bytes()).await;

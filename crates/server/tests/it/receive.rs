@@ -1,7 +1,7 @@
 //! Mail from other servers and over LMTP: who gets it, who does not, and what is said.
 
 use crate::house::{House, delivery};
-use crate::wire::{Mailer, path};
+use crate::wire::{Mailer, Wire, path};
 use proto::smtp::client::Way;
 use proto::smtp::{Body, Mail};
 use store::system::pending::{Entry, Recipient};
@@ -133,6 +133,55 @@ async fn lmtp_answers_for_each() {
     assert_eq!(house.messages("ann@example.test").await.len(), 1);
     let got = text(&house.messages("bob@example.test").await[0]);
     assert!(got.contains("with LMTPS"), "{got}");
+    house.close().await;
+}
+
+/// Many at once do not get past a quota that one alone could not pass.
+#[tokio::test]
+async fn a_quota_holds_against_many_at_once() {
+    let house = House::new().await;
+    let size = {
+        let mut mailer = Mailer::open(&house, "lmtp").await;
+        mailer.send("x@far.test", &["bob@example.test"], LETTER).await;
+        house.messages("bob@example.test").await[0].len() as u64
+    };
+    house.add("small@example.test", false, Some(3 * size + size / 2)).await;
+    let sending = (0..12).map(|_| async {
+        let mut mailer = Mailer::open(&house, "lmtp").await;
+        mailer.send("x@far.test", &["small@example.test"], LETTER).await.codes()
+    });
+    let codes = futures_util::future::join_all(sending).await;
+    let accepted = codes.iter().filter(|c| c.ends_with("250 2.0.0")).count();
+    assert_eq!(accepted, 3, "{codes:?}");
+    assert!(
+        codes.iter().all(|c| c.ends_with("250 2.0.0") || c.contains(" 5.2.2") || c.contains(" 4.2.2")),
+        "{codes:?}"
+    );
+    house.arrived("small@example.test", 3).await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_message_that_breaks_off_is_none() {
+    let house = House::new().await;
+    for half in
+        ["DATA\r\nSubject: x\r\n\r\nhalf a li", "BDAT 9000\r\nSubject: x\r\n\r\nhalf", "BDAT 5\r\nabcde"]
+    {
+        let mut wire = Wire::clear(&house, "smtp").await;
+        wire.until("\r\n").await;
+        wire.say(b"EHLO a\r\n").await;
+        wire.until("250 HELP\r\n").await;
+        wire.say(b"MAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\n").await;
+        wire.until("Recipient ok\r\n").await;
+        wire.say(half.as_bytes()).await;
+        drop(wire);
+    }
+    let mut mailer = Mailer::open(&house, "smtp").await;
+    let sent = mailer.send("", &["bob@example.test"], LETTER).await;
+    assert_eq!(sent.codes(), "250 2.1.0, 250 2.1.5, 250 2.0.0");
+    house.arrived("bob@example.test", 1).await;
+    assert!(house.store().pending().entries().unwrap().is_empty());
+    assert_eq!(house.facts(None).await, ["mail accepted, smtp starttls"]);
     house.close().await;
 }
 

@@ -4,8 +4,9 @@ use crate::house::{HOST, House, password_of};
 use net::authority::Leaf;
 use proto::machine::{Machine, Tick};
 use proto::pop3::client::{self as pop3, Expect, Reply as Status};
-use proto::proof::{How, Security};
-use proto::sasl::Mechanism;
+use proto::proof::{How, Secret, Security};
+use proto::sasl::scram::Binding;
+use proto::sasl::{Mechanism, client as sasl};
 use proto::smtp::client::{Client, Event, Limits, Way};
 use proto::smtp::{Mail, Path, Rcpt, Reply, Role};
 use rustls::pki_types::pem::PemObject;
@@ -24,7 +25,11 @@ trait Octets: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Octets for T {}
 
 /// A connection, in clear or not.
-pub struct Wire(Box<dyn Octets>);
+pub struct Wire {
+    octets: Box<dyn Octets>,
+    /// `tls-exporter` (RFC 9266) as this end sees it.
+    pub exporter: Option<[u8; 32]>,
+}
 
 /// How a client connects.
 pub struct Look<'a> {
@@ -42,7 +47,7 @@ impl Wire {
     pub async fn clear(house: &House, listener: &str) -> Wire {
         let tcp = TcpStream::connect(house.at(listener)).await.unwrap();
         tcp.set_nodelay(true).unwrap();
-        Wire(Box::new(tcp))
+        Wire { octets: Box::new(tcp), exporter: None }
     }
 
     pub async fn secure(self, house: &House, look: &Look<'_>) -> Wire {
@@ -63,19 +68,24 @@ impl Wire {
             }
         };
         let name = ServerName::try_from(look.server_name.to_owned()).unwrap();
-        let connecting = TlsConnector::from(Arc::new(config)).connect(name, self.0);
-        Wire(Box::new(tokio::time::timeout(PATIENCE, connecting).await.unwrap().unwrap()))
+        let connecting = TlsConnector::from(Arc::new(config)).connect(name, self.octets);
+        let stream = tokio::time::timeout(PATIENCE, connecting).await.unwrap().unwrap();
+        let (_, connection) = stream.get_ref();
+        let label = b"EXPORTER-Channel-Binding";
+        let exporter = connection.export_keying_material([0; 32], label, Some(b"")).unwrap();
+        Wire { octets: Box::new(stream), exporter: Some(exporter) }
     }
 
     pub async fn say(&mut self, bytes: &[u8]) {
-        self.0.write_all(bytes).await.unwrap();
-        self.0.flush().await.unwrap();
+        self.octets.write_all(bytes).await.unwrap();
+        self.octets.flush().await.unwrap();
     }
 
     /// Appends what comes; false at the end.
     pub async fn hear(&mut self, into: &mut Vec<u8>) -> bool {
         let mut piece = [0; 4096];
-        let read = tokio::time::timeout(PATIENCE, self.0.read(&mut piece)).await.expect("an answer in time");
+        let read =
+            tokio::time::timeout(PATIENCE, self.octets.read(&mut piece)).await.expect("an answer in time");
         let count = read.unwrap_or(0);
         into.extend_from_slice(&piece[..count]);
         count > 0
@@ -194,6 +204,39 @@ impl Mailer {
             Event::AuthDone(reply) => reply,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// A whole exchange with our SASL client; the server must prove itself where it can.
+    pub async fn sasl(
+        &mut self,
+        mechanism: Mechanism,
+        user: &str,
+        password: &str,
+        binding: Binding,
+    ) -> Reply {
+        let secret = Secret::new(password);
+        let started = sasl::Client::start(mechanism, user, &secret, "", &[9; 18], binding);
+        let (mut client, initial) = started.unwrap();
+        self.machine.auth(mechanism, initial.as_ref().map(|i| i.as_slice())).unwrap();
+        loop {
+            match self.next().await {
+                Event::AuthChallenge(challenge) => {
+                    let answer = client.receive(&challenge);
+                    // A refusal in the mechanism's words is acknowledged with an empty message.
+                    self.machine.auth_message(Some(answer.as_ref().map_or(&[][..], |a| a.as_slice())));
+                }
+                Event::AuthDone(reply) => {
+                    assert!(reply.code != 235 || client.finish().is_ok(), "it did not prove itself");
+                    return reply;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// The channel binding of this connection.
+    pub fn exporter(&self) -> [u8; 32] {
+        self.wire.exporter.expect("it is encrypted")
     }
 
     pub async fn plain(&mut self, user: &str, password: &str) -> Reply {
