@@ -36,6 +36,8 @@ pub struct Exchange {
 struct Running {
     server: sasl::Server,
     mechanism: Mechanism,
+    /// Whom the client wants to be, as soon as it has said so; the proof may come a message later.
+    asked: String,
     /// Success that waits for the client's empty answer to the last challenge.
     proved: Option<String>,
 }
@@ -61,7 +63,7 @@ impl Exchange {
         let host = &place.app.settings.model.host;
         let (server, step) =
             sasl::Server::start(mechanism, &offered, place.security, &nonce, unix_now(), host, initial);
-        self.running = Some(Box::new(Running { server, mechanism, proved: None }));
+        self.running = Some(Box::new(Running { server, mechanism, asked: String::new(), proved: None }));
         self.walk(place, step).await
     }
 
@@ -75,7 +77,7 @@ impl Exchange {
             return if message.is_empty() {
                 self.finish(place, &user, mechanism)
             } else {
-                fail(place, Failure::Malformed, mechanism.name(), "")
+                fail(place, Failure::Malformed, mechanism.name(), &user)
             };
         }
         let step = running.server.receive(message);
@@ -87,7 +89,7 @@ impl Exchange {
         let Some(running) = self.running.take() else { return };
         match running.server.cancel() {
             Failure::Aborted => {}
-            failure => drop(fail(place, failure, running.mechanism.name(), "")),
+            failure => drop(fail(place, failure, running.mechanism.name(), &running.asked)),
         }
     }
 
@@ -111,14 +113,13 @@ impl Exchange {
     }
 
     async fn walk(&mut self, place: Place<'_>, mut step: Step) -> Login {
-        let mut user = String::new();
         loop {
             let Some(running) = &mut self.running else { return Login::Failed(Failure::Malformed) };
             let mechanism = running.mechanism;
             match step {
                 Step::Challenge(challenge) => return Login::Challenge(challenge),
                 Step::Ask(question) => {
-                    user = asked_user(&question).to_owned();
+                    asked_user(&question).clone_into(&mut running.asked);
                     let answer = place.app.auth.answer(self.context(place), question).await;
                     let Some(running) = &mut self.running else { return Login::Failed(Failure::Malformed) };
                     step = running.server.answer(answer);
@@ -132,8 +133,9 @@ impl Exchange {
                     return self.finish(place, &user, mechanism);
                 }
                 Step::Failure(failure) => {
+                    let asked = std::mem::take(&mut running.asked);
                     self.running = None;
-                    return fail(place, failure, mechanism.name(), &user);
+                    return fail(place, failure, mechanism.name(), &asked);
                 }
             }
         }
