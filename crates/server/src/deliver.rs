@@ -72,18 +72,13 @@ pub async fn all(app: &Arc<App>, letter: &Letter, targets: &[Target]) -> Reply {
     }
 }
 
-/// Delivers to each recipient under its own answer (RFC 2033 4.2).
+/// Delivers to each recipient under its own answer (RFC 2033 4.2). One that leads to
+/// several accounts goes by the way of several: were one of them refused after
+/// another had it, the sender would come again and double it there.
 pub async fn each(app: &Arc<App>, letter: &Letter, targets: &[Target]) -> Vec<Reply> {
     let mut replies = Vec::with_capacity(targets.len());
     for target in targets {
-        let mut reply = accepted(letter);
-        for account in &target.accounts {
-            let one = one_now(app, letter, *account, prefix(letter, target)).await;
-            if !one.is_positive() {
-                reply = one;
-            }
-        }
-        replies.push(reply);
+        replies.push(all(app, letter, std::slice::from_ref(target)).await);
     }
     replies
 }

@@ -136,6 +136,24 @@ async fn lmtp_answers_for_each() {
     house.close().await;
 }
 
+/// A refusal for one account of an alias would bring the message to the others twice.
+#[tokio::test]
+async fn an_alias_over_lmtp_is_answered_as_a_whole() {
+    let house = House::new().await;
+    house.add("small@example.test", false, Some(100)).await;
+    let team = ["bob@example.test".to_owned(), "small@example.test".to_owned()];
+    house.store().directory().put_alias("team@example.test", &team, false).await.unwrap();
+    let mut mailer = Mailer::open(&house, "lmtp").await;
+    let sent = mailer.send("x@far.test", &["team@example.test"], LETTER).await;
+    assert_eq!(sent.codes(), "250 2.1.0, 250 2.1.5, 250 2.0.0", "its quota was asked at RCPT");
+    house.arrived("bob@example.test", 1).await;
+    house.arrived("small@example.test", 1).await;
+    let sent = mailer.send("x@far.test", &["team@example.test"], LETTER).await;
+    assert!(sent.codes().starts_with("250 2.1.0, 452 4.2.2"), "{}", sent.codes());
+    house.arrived("bob@example.test", 1).await;
+    house.close().await;
+}
+
 /// Many at once do not get past a quota that one alone could not pass.
 #[tokio::test]
 async fn a_quota_holds_against_many_at_once() {
