@@ -1,7 +1,7 @@
 //! How fast messages are delivered: N producers, each one body and one delivery after the other.
 //!
-//! `deliver_rate DIR PRODUCERS ACCOUNTS SECONDS [BODY_BYTES]` prints messages a second, CPU time a message and
-//! syncs a message; then how long the store takes to open.
+//! `deliver_rate DIR PRODUCERS ACCOUNTS SECONDS [BODY_BYTES]` prints messages a second; CPU time, syncs and octets
+//! written a message; then how long the store takes to open.
 
 #![allow(clippy::print_stdout)]
 
@@ -26,7 +26,7 @@ fn main() -> Result<(), Failure> {
     let ids = runtime.block_on(people(&store, accounts))?;
     let body: Arc<Vec<u8>> = Arc::new((0..bytes).map(|i| b"0123456789abcdef"[i as usize % 16]).collect());
     let (delivered, until) = (Arc::new(AtomicU64::new(0)), Instant::now() + Duration::from_secs(seconds));
-    let (cpu, syncs, began) = (cpu_us()?, store.syncs(), Instant::now());
+    let (cpu, syncs, io, began) = (cpu_us()?, store.syncs(), written()?, Instant::now());
     let mut tasks = Vec::new();
     for producer in 0..producers {
         let (store, ids, body, delivered) = (store.clone(), ids.clone(), body.clone(), delivered.clone());
@@ -45,10 +45,11 @@ fn main() -> Result<(), Failure> {
     }
     let count = delivered.load(Ordering::Relaxed) as f64;
     println!(
-        "{producers} producers, {accounts} accounts, {bytes} octets: {:.0} msg/s, {:.0} us CPU a message, {:.3} syncs a message",
+        "{producers} producers, {accounts} accounts, {bytes} octets: {:.0} msg/s, {:.0} us CPU, {:.3} syncs, {:.1} KB written a message",
         count / began.elapsed().as_secs_f64(),
         (cpu_us()? - cpu) as f64 / count,
         (store.syncs() - syncs) as f64 / count,
+        (written()? - io) as f64 / 1e3 / count,
     );
     store.close()?;
     drop(store);
@@ -119,6 +120,13 @@ async fn people(store: &Store, count: u64) -> Result<Arc<Vec<AccountId>>, Failur
         ids.push(directory.add_account(record, nothing).await?);
     }
     Ok(Arc::new(ids))
+}
+
+/// Octets that this process has given to the system to write.
+fn written() -> Result<u64, Failure> {
+    let io = std::fs::read_to_string("/proc/self/io")?;
+    let line = io.lines().find_map(|line| line.strip_prefix("wchar: ")).ok_or("no wchar")?;
+    Ok(line.parse()?)
 }
 
 /// CPU time of this process so far; a tick of the system is 10 ms.

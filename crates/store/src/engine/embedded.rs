@@ -9,7 +9,9 @@
 //! (`lock` sees to it).
 //!
 //! Readers have connections of their own from a pool. Checkpoints are run by a thread of their
-//! own, in quiet moments and when the log has grown past [`WAL_PAGES_MAX`].
+//! own, in quiet moments and when the log has grown past [`WAL_PAGES_MAX`]. Under load commits
+//! always add to the log while a checkpoint runs, and it would grow without end; so the writer copies the little
+//! that is left, and begins the log anew. To write over a file costs half of what growing it does.
 
 use super::{
     Batch, CommitError, Done, Engine, Pair, Snapshot, VERSION_KEY, Visit, decode_version, prefix_end,
@@ -43,8 +45,10 @@ const GROUP_BYTES_MAX: usize = 16 << 20;
 const VERSIONS_MAX: usize = 1 << 16;
 /// The log is checkpointed at this many pages even while commits go on (8 KB each).
 const WAL_PAGES_MAX: u64 = 4096;
-/// At this many the checkpoint waits for readers, so that the log starts afresh.
-const WAL_PAGES_HARD_MAX: u64 = 65_536;
+/// What commits have added during a checkpoint is copied by the writer itself, if it is no more than this,
+const WAL_PAGES_LEFT_MAX: u64 = 512;
+/// or in any case when the log is so long: commits must not be faster than the log is copied.
+const WAL_PAGES_HARD_MAX: u64 = 12_288;
 /// Without a commit for so long, the moment is quiet.
 const QUIET: Duration = Duration::from_millis(500);
 /// The log file is cut back to this when it starts afresh.
@@ -86,6 +90,10 @@ struct Shared {
     closed: AtomicBool,
     syncs: AtomicU64,
     wal_pages: AtomicU64,
+    /// The writer is asked to copy what is left in the log.
+    finish_log: AtomicBool,
+    /// The checkpointer is woken when the log has so many pages.
+    checkpoint_at: AtomicU64,
     /// Commits so far; the checkpointer sees by it whether the moment is quiet.
     commits: AtomicU64,
     /// A new limit for the writer's connection; zero: none is asked for. Only tests of a full disk set it.
@@ -128,6 +136,8 @@ impl Embedded {
             syncs: AtomicU64::new(0),
             // What an earlier run left is checkpointed in the first quiet moment.
             wal_pages: AtomicU64::new(1),
+            finish_log: AtomicBool::new(false),
+            checkpoint_at: AtomicU64::new(WAL_PAGES_MAX),
             commits: AtomicU64::new(0),
             pages_wanted: AtomicU64::new(0),
             checkpointer: Mutex::new(false),
@@ -280,6 +290,9 @@ impl Writer {
         loop {
             let (group, last) = self.next_group();
             if !group.is_empty() {
+                if self.shared.finish_log.swap(false, Ordering::Relaxed) {
+                    self.finish_log();
+                }
                 self.commit_group(group);
             } else if last {
                 break;
@@ -287,6 +300,18 @@ impl Writer {
         }
         if let Err(error) = self.db.wal_checkpoint_v2(None::<&str>, CheckpointMode::TRUNCATE) {
             tracing::warn!(%error, "the last checkpoint failed; the log is replayed at the next start");
+        }
+    }
+
+    /// Nobody else writes: unless a reader holds an old state, all of the log is copied, and the next
+    /// commit begins it anew.
+    fn finish_log(&self) {
+        match self.db.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE) {
+            Ok((in_log, done)) if in_log == done => {
+                self.shared.checkpoint_at.store(WAL_PAGES_MAX, Ordering::Relaxed);
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "a checkpoint failed; it is tried again"),
         }
     }
 
@@ -344,7 +369,7 @@ impl Writer {
         self.shared.commits.fetch_add(1, Ordering::Relaxed);
         let pages = WAL_PAGES.get();
         self.shared.wal_pages.store(pages, Ordering::Relaxed);
-        if pages >= WAL_PAGES_MAX {
+        if pages >= self.shared.checkpoint_at.load(Ordering::Relaxed) {
             self.shared.wake_checkpointer.notify_one();
         }
     }
@@ -418,7 +443,7 @@ fn stored_version(db: &Connection, account: i64) -> Result<u64, Error> {
 }
 
 fn run_checkpoints(shared: &Shared) {
-    let db = match Connection::open_with_flags(&shared.path, OpenFlags::SQLITE_OPEN_READ_WRITE) {
+    let db = match open_for_checkpoints(&shared.path) {
         Ok(db) => db,
         Err(error) => {
             tracing::error!(%error, "no connection for checkpoints; the log grows until the store is closed");
@@ -436,20 +461,50 @@ fn run_checkpoints(shared: &Shared) {
         let quiet = commits == seen;
         clean &= quiet;
         seen = commits;
-        if *closing || clean || pages == 0 || (!quiet && pages < WAL_PAGES_MAX) {
+        let full = pages >= shared.checkpoint_at.load(Ordering::Relaxed);
+        if *closing || clean || pages == 0 || (!quiet && !full) {
             continue;
         }
         drop(closing);
-        let mode =
-            if pages >= WAL_PAGES_HARD_MAX { CheckpointMode::RESTART } else { CheckpointMode::PASSIVE };
-        match db.wal_checkpoint_v2(None::<&str>, mode) {
-            Ok((in_log, done)) => clean = in_log == done,
+        match checkpoint(&db, shared) {
+            Ok(whole) => clean = whole,
             Err(error) => {
                 tracing::warn!(%error, "a checkpoint failed; it is tried again");
                 std::thread::sleep(QUIET);
             }
         }
         closing = lock(&shared.checkpointer);
+    }
+}
+
+/// A connection that has not read yet does not know that there is a log, and copies nothing.
+fn open_for_checkpoints(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags)?;
+    db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    Ok(db)
+}
+
+/// Copies the log into the database. True: all of it.
+fn checkpoint(db: &Connection, shared: &Shared) -> rusqlite::Result<bool> {
+    let mut left = u64::MAX;
+    loop {
+        let (in_log, done) = db.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE)?;
+        let in_log = u64::try_from(in_log).unwrap_or(0);
+        let before = left;
+        left = in_log.saturating_sub(u64::try_from(done).unwrap_or(0));
+        if left == 0 {
+            // What is committed from here on begins the log anew.
+            shared.checkpoint_at.store(WAL_PAGES_MAX, Ordering::Relaxed);
+            return Ok(true);
+        }
+        if left <= WAL_PAGES_LEFT_MAX || left >= before || in_log >= WAL_PAGES_HARD_MAX {
+            // A reader of an old state may keep the rest from being copied: then more has to come
+            // before it is tried again.
+            shared.checkpoint_at.store(in_log + WAL_PAGES_MAX / 2, Ordering::Relaxed);
+            shared.finish_log.store(true, Ordering::Relaxed);
+            return Ok(false);
+        }
     }
 }
 

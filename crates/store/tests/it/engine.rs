@@ -262,3 +262,19 @@ fn a_newer_format_is_refused() {
     drop(db);
     assert!(matches!(Embedded::open(&path), Err(Error::TooNew(2))));
 }
+
+/// Without checkpoints beside the commits the log would be as long as all that was ever written.
+#[test]
+fn the_log_stays_short_under_load() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("e.db");
+    let engine = Embedded::open(&path).unwrap();
+    let value = vec![7; 512 << 10];
+    let mut longest = 0;
+    for turn in 0..640u32 {
+        commit(&engine, 1, None, &[(&(turn % 8).to_be_bytes(), Some(&value))]).unwrap();
+        longest = longest.max(std::fs::metadata(dir.path().join("e.db-wal")).unwrap().len());
+    }
+    assert!(longest < 240 << 20, "the log grew to {longest} octets");
+    assert_eq!(engine.verify().unwrap(), Vec::<String>::new());
+}

@@ -214,6 +214,14 @@ fn every_acknowledgement_comes_after_its_syncs() {
     let calls = calls(&trace);
     let (faults, acknowledged) = judged(&calls);
     assert_eq!((faults, acknowledged), (Vec::new(), 20));
+    let copied = calls.iter().position(|call| {
+        call.name == "pwrite64"
+            && path_of(&call.arguments).is_some_and(|path| path.ends_with("store.db"))
+            && call.begun
+                > calls.iter().find(|c| c.arguments.contains("body 0")).map_or(usize::MAX, |c| c.begun)
+    });
+    let last = calls.iter().position(|call| call.arguments.contains("acknowledged delivery 7"));
+    assert!(copied.is_some_and(|at| Some(at) < last), "the quiet moment was not used for a checkpoint");
     let is_sync = |call: &Call, end: &str| {
         call.name.ends_with("sync") && path_of(&call.arguments).is_some_and(|path| path.ends_with(end))
     };
