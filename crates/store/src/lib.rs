@@ -193,6 +193,7 @@ impl Inner {
         self.maintenance.stop();
         let written = self.ledger.write();
         self.bodies.close();
+        self.accounts.close();
         self.engine.close()?;
         // The lock is a file handle; it is whole after any panic.
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());

@@ -60,6 +60,20 @@ impl Head {
         }))
     }
 
+    /// True if these operations cannot be applied without reading.
+    pub(super) fn needs_disk<'w>(&self, waiting: impl ExactSizeIterator<Item = &'w Work>) -> bool {
+        let count = waiting.len();
+        let is_held = |id: &MailboxId| self.mailboxes.get(&id.0).is_some_and(|i| !i.is_fold_due_after(count));
+        waiting.into_iter().any(|work| match work {
+            Work::Deliver(delivery) => {
+                let mailbox = self.names.get(&*canonical_name(&delivery.mailbox));
+                delivery.token.is_some() || !mailbox.is_some_and(is_held)
+            }
+            Work::Expunge { .. } | Work::Move(_) => true,
+            Work::Retire => false,
+        })
+    }
+
     /// Forgets mailboxes that need not be held. Only between commits.
     pub(super) fn shrink(&mut self) {
         if self.mailboxes.len() > WARM_MAILBOXES_MAX {

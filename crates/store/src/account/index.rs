@@ -105,7 +105,12 @@ impl Index {
 
     /// The tail has grown long.
     pub(super) fn is_fold_due(&self) -> bool {
-        self.tail.len() > TAIL_ROWS_MAX
+        self.is_fold_due_after(0)
+    }
+
+    /// It will have with so many further rows.
+    pub(super) fn is_fold_due_after(&self, rows: usize) -> bool {
+        self.tail.len() + rows > TAIL_ROWS_MAX
     }
 
     /// Puts the changed rows into `batch`.

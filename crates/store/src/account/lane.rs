@@ -4,12 +4,14 @@
 //! the engine; when that is durable, the engine's thread answers all and starts the
 //! next commit with what has come meanwhile. So a hundred deliveries into one mailbox
 //! cost a few commits, no caller waits on a thread, and a caller that goes away
-//! takes nothing with it.
+//! takes nothing with it. What has to be read first is read by threads for that (`hands`).
 //!
-//! What must hold: at most one commit of an account is under way, and the head in memory is
+//! What must hold: at most one commit of an account is under way; who works on it has the head, and the
+//! lane is not locked meanwhile, so that nobody waits for it; the head in memory is
 //! dropped whenever it may differ from the engine's (any failure).
 
 use super::apply::{Change, Head};
+use super::hands::Hands;
 use super::{Delivered, Delivery, Mailbox, MailboxId, Refused, View};
 use crate::Error;
 use crate::blob::{Bodies, BodyRef};
@@ -72,13 +74,32 @@ struct Operation {
 #[derive(Default)]
 struct Lane {
     waiting: VecDeque<Operation>,
-    /// A commit is under way.
+    /// Somebody works on it, or a commit is under way. The head is there, too.
     busy: bool,
     head: Option<Head>,
+    /// New quotas (octets, messages) that the head has not been told.
+    quota: Option<(Option<u64>, Option<u64>)>,
     /// Removed: see [`Work::Retire`].
     retired: bool,
     /// Used since the last look at which heads to drop.
     used: bool,
+}
+
+impl Lane {
+    /// True if what waits cannot be done without reading.
+    fn needs_disk(&self) -> bool {
+        let waiting = self.waiting.iter().take(OPERATIONS_MAX).map(|operation| &operation.work);
+        !self.retired && self.head.as_ref().is_none_or(|head| head.needs_disk(waiting))
+    }
+
+    /// The head, with the quotas of now. One that is read later knows them.
+    fn take_head(&mut self) -> Option<Head> {
+        let (mut head, quota) = (self.head.take(), self.quota.take());
+        if let (Some(head), Some(quota)) = (&mut head, quota) {
+            (head.quota_bytes, head.quota_messages) = quota;
+        }
+        head
+    }
 }
 
 /// All accounts.
@@ -86,6 +107,7 @@ pub(crate) struct Accounts {
     engine: Arc<dyn Engine>,
     bodies: Bodies,
     tokens: Arc<OpenTokens>,
+    hands: Hands,
     lanes: Mutex<HashMap<u64, Arc<Mutex<Lane>>>>,
     views: Mutex<HashMap<(u64, u32), Weak<View>>>,
 }
@@ -98,7 +120,13 @@ impl std::fmt::Debug for Accounts {
 
 impl Accounts {
     pub(crate) fn new(engine: Arc<dyn Engine>, bodies: Bodies, tokens: Arc<OpenTokens>) -> Accounts {
-        Accounts { engine, bodies, tokens, lanes: Mutex::default(), views: Mutex::default() }
+        let (hands, lanes, views) = (Hands::default(), Mutex::default(), Mutex::default());
+        Accounts { engine, bodies, tokens, hands, lanes, views }
+    }
+
+    /// Ends the threads of its own. What is begun later is refused when the engine is closed.
+    pub(crate) fn close(&self) {
+        self.hands.close();
     }
 
     pub(crate) fn engine(&self) -> &dyn Engine {
@@ -124,7 +152,9 @@ impl Accounts {
         held.used = true;
         held.waiting.push_back(Operation { work, tell, tries: 0 });
         if !held.busy {
-            self.pump(account, &lane, held);
+            self.pump(account, &lane, held, false);
+        } else {
+            drop(held);
         }
         told
     }
@@ -132,10 +162,8 @@ impl Accounts {
     /// New quotas of an account take effect at once.
     pub(crate) fn set_quota(&self, account: AccountId, bytes: Option<u64>, messages: Option<u64>) {
         let lane = lock(&self.lanes).get(&account.0).cloned();
-        if let Some(lane) = lane
-            && let Some(head) = &mut lock(&lane).head
-        {
-            (head.quota_bytes, head.quota_messages) = (bytes, messages);
+        if let Some(lane) = lane {
+            lock(&lane).quota = Some((bytes, messages));
         }
     }
 
@@ -168,118 +196,190 @@ impl Accounts {
         lane
     }
 
-    /// Starts the next commit, if anything waits. The lane is not busy.
-    fn pump(self: &Arc<Self>, account: AccountId, lane: &Arc<Mutex<Lane>>, mut held: MutexGuard<'_, Lane>) {
-        held.busy = false;
-        while !held.waiting.is_empty() {
-            if let Err(refuse) = self.warm(account, &mut held) {
-                for operation in held.waiting.drain(..) {
-                    // Who no longer listens does not need the answer; so everywhere below.
-                    drop(operation.tell.send(Err(refuse())));
-                }
+    /// Starts the next commit, if anything waits. Nobody works on the lane, or its worker calls this.
+    /// Without `may_wait`, work that has to wait for the disk is done elsewhere.
+    fn pump<'l>(
+        self: &Arc<Self>,
+        account: AccountId,
+        lane: &'l Arc<Mutex<Lane>>,
+        mut held: MutexGuard<'l, Lane>,
+        may_wait: bool,
+    ) {
+        loop {
+            held.busy = !held.waiting.is_empty();
+            if !held.busy {
                 return;
+            }
+            if !may_wait && held.needs_disk() {
+                drop(held);
+                let (this, lane) = (self.clone(), lane.clone());
+                return self.hands.run(Box::new(move || this.pump(account, &lane, lock(&lane), true)));
             }
             let count = held.waiting.len().min(OPERATIONS_MAX);
             let operations: Vec<Operation> = held.waiting.drain(..count).collect();
-            // While the condemned segments are looked at, the commit is also handed over, so that
-            // who condemns a segment finds every reference to it in the engine or in its queue.
-            let submitted = self.bodies.referring(|condemned| {
-                let Some(head) = &mut held.head else { return false };
-                let expected = head.version;
-                let mut change = Change::new(account, &*self.engine, condemned, &self.tokens, head);
-                let mut retired = false;
-                let mut done = Vec::with_capacity(operations.len());
-                for operation in operations {
-                    retired |= matches!(operation.work, Work::Retire);
-                    match if retired && !matches!(operation.work, Work::Retire) {
-                        Err(Refused::NoAccount)
-                    } else {
-                        change.apply(&operation.work)
-                    } {
-                        Ok(outcome) => done.push((operation, outcome)),
-                        Err(refused) => drop(operation.tell.send(Err(refused))),
-                    }
+            let (head, retired) = (held.take_head(), held.retired);
+            drop(held);
+            match self.apply(account, lane, head, retired, operations) {
+                Applied::Committing => return,
+                Applied::Here { head, retired } => {
+                    held = lock(lane);
+                    held.head = head;
+                    held.retired |= retired;
                 }
-                let batch = change.finish();
-                held.retired |= retired;
-                match batch {
-                    Ok(batch) if batch.is_empty() => {
-                        answer(done);
-                        false
-                    }
-                    Ok(batch) => {
-                        held.busy = true;
-                        self.commit(account, lane, expected, batch, done);
-                        true
-                    }
-                    Err(error) => {
-                        held.head = None;
-                        refuse(done, &error);
-                        false
-                    }
-                }
-            });
-            if submitted {
-                return;
             }
         }
     }
 
-    fn commit(
+    /// Applies operations to the head and hands over their commit.
+    fn apply(
         self: &Arc<Self>,
         account: AccountId,
         lane: &Arc<Mutex<Lane>>,
-        expected: u64,
-        batch: Batch,
-        done: Vec<(Operation, Outcome)>,
-    ) {
-        let (this, lane) = (self.clone(), lane.clone());
-        let committed = Box::new(move |result: Result<u64, CommitError>| {
-            let mut held = lock(&lane);
-            match result {
-                Ok(version) => {
-                    if let Some(head) = &mut held.head {
-                        head.version = version;
-                        head.shrink();
-                    }
+        head: Option<Head>,
+        mut retired: bool,
+        operations: Vec<Operation>,
+    ) -> Applied {
+        let mut head = match self.warm(account, head, retired) {
+            Ok(head) => head,
+            Err(refusal) => {
+                for operation in operations {
+                    // Who no longer listens does not need the answer; so everywhere below.
+                    drop(operation.tell.send(Err(refusal())));
+                }
+                return Applied::Here { head: None, retired };
+            }
+        };
+        // While the condemned segments are looked at, the commit is also handed over, so that
+        // who condemns a segment finds every reference to it in the engine or in its queue.
+        self.bodies.referring(|condemned| {
+            let expected = head.version;
+            let mut change = Change::new(account, &*self.engine, condemned, &self.tokens, &mut head);
+            let mut done = Vec::with_capacity(operations.len());
+            for operation in operations {
+                retired |= matches!(operation.work, Work::Retire);
+                match if retired && !matches!(operation.work, Work::Retire) {
+                    Err(Refused::NoAccount)
+                } else {
+                    change.apply(&operation.work)
+                } {
+                    Ok(outcome) => done.push((operation, outcome)),
+                    Err(refused) => drop(operation.tell.send(Err(refused))),
+                }
+            }
+            match change.finish() {
+                Ok(batch) if batch.is_empty() => {
                     answer(done);
+                    Applied::Here { head: Some(head), retired }
+                }
+                Ok(batch) => {
+                    let commit = Commit { account, lane: lane.clone(), head, retired, done };
+                    self.commit(commit, expected, batch);
+                    Applied::Committing
+                }
+                Err(error) => {
+                    refuse(done, &error);
+                    Applied::Here { head: None, retired }
+                }
+            }
+        })
+    }
+
+    fn commit(self: &Arc<Self>, commit: Commit, expected: u64, batch: Batch) {
+        let this = self.clone();
+        let partition = key::partition(commit.account);
+        let abandoned = Abandoned(Some(commit.lane.clone()));
+        let committed = Box::new(move |result: Result<u64, CommitError>| {
+            abandoned.disarm();
+            let Commit { account, lane, mut head, retired, done } = commit;
+            let mut again = Vec::new();
+            let head = match result {
+                Ok(version) => {
+                    head.version = version;
+                    head.shrink();
+                    answer(done);
+                    Some(head)
                 }
                 Err(CommitError::Conflict) => {
-                    held.head = None;
-                    for (mut operation, _) in done.into_iter().rev() {
+                    for (mut operation, _) in done {
                         operation.tries += 1;
                         if operation.tries < TRIES_MAX {
-                            held.waiting.push_front(operation);
+                            again.push(operation);
                         } else {
                             let text = "an account's version moves by itself".to_owned();
                             drop(operation.tell.send(Err(Refused::Store(Error::Damaged(text)))));
                         }
                     }
+                    None
                 }
                 Err(CommitError::Store(error)) => {
-                    held.head = None;
                     refuse(done, &error);
+                    None
                 }
-            }
-            this.pump(account, &lane, held);
+            };
+            let mut held = lock(&lane);
+            held.head = head;
+            held.retired |= retired;
+            again.into_iter().rev().for_each(|operation| held.waiting.push_front(operation));
+            this.pump(account, &lane, held, false);
         });
-        self.engine.commit(key::partition(account), Some(expected), batch, committed);
+        self.engine.commit(partition, Some(expected), batch, committed);
     }
 
-    /// Reads the head if it is not in memory. The error makes the answer for all that wait.
-    fn warm(&self, account: AccountId, lane: &mut Lane) -> Result<(), Box<dyn Fn() -> Refused>> {
-        if lane.retired {
+    /// The head, read if it is not in memory. The error makes the answer for all that wait.
+    fn warm(
+        &self,
+        account: AccountId,
+        head: Option<Head>,
+        retired: bool,
+    ) -> Result<Head, Box<dyn Fn() -> Refused>> {
+        if retired {
             return Err(Box::new(|| Refused::NoAccount));
         }
-        if lane.head.is_none() {
-            let loaded = self.engine.snapshot().and_then(|snapshot| Head::load(&*snapshot, account));
-            lane.head = match loaded {
-                Ok(Some(head)) => Some(head),
-                Ok(None) => return Err(Box::new(|| Refused::NoAccount)),
-                Err(error) => return Err(Box::new(move || Refused::Store(error.again()))),
-            };
+        if let Some(head) = head {
+            return Ok(head);
         }
-        Ok(())
+        match self.engine.snapshot().and_then(|snapshot| Head::load(&*snapshot, account)) {
+            Ok(Some(head)) => Ok(head),
+            Ok(None) => Err(Box::new(|| Refused::NoAccount)),
+            Err(error) => Err(Box::new(move || Refused::Store(error.again()))),
+        }
+    }
+}
+
+/// What came of operations that were applied.
+enum Applied {
+    /// A commit is under way and has the head.
+    Committing,
+    /// There was nothing to commit, or it went wrong.
+    Here { head: Option<Head>, retired: bool },
+}
+
+/// What a commit that is under way has to itself.
+struct Commit {
+    account: AccountId,
+    lane: Arc<Mutex<Lane>>,
+    head: Head,
+    retired: bool,
+    done: Vec<(Operation, Outcome)>,
+}
+
+/// Lets go of a lane whose commit the engine dropped, because it closes: who waits learns it.
+struct Abandoned(Option<Arc<Mutex<Lane>>>);
+
+impl Abandoned {
+    /// The engine has answered.
+    fn disarm(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        if let Some(lane) = self.0.take() {
+            let mut held = lock(&lane);
+            held.busy = false;
+            held.waiting.clear();
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! what is in memory for writers, so that they see what is durable and nothing else.
 
 mod apply;
+mod hands;
 mod index;
 mod lane;
 

@@ -251,3 +251,43 @@ fn an_interrupted_removal_is_finished_at_the_next_start() {
     assert_eq!(store.account(proto::proof::AccountId(1)).mailboxes().unwrap(), []);
     assert_eq!(store.account(proto::proof::AccountId(2)).usage().unwrap().messages, 750);
 }
+
+/// Nobody waits for ever on a store that closes under load, and what is asked afterwards is refused.
+#[test]
+fn a_store_that_closes_under_load_answers_everybody() {
+    let rt = runtime();
+    for round in 0..8 {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), small()).unwrap();
+        rt.block_on(async {
+            let ids = people(&store, 2).await;
+            let stored = body(&store, b"x").await.unwrap();
+            let tasks: Vec<_> = (0..64usize)
+                .map(|n| {
+                    let (account, stored) = (store.account(ids[n % 2]), stored.clone());
+                    tokio::spawn(async move {
+                        let mut delivered = 0;
+                        while account.deliver(delivery(stored.clone())).await.is_ok() {
+                            delivered += 1;
+                        }
+                        let refused = account.deliver(delivery(stored)).await;
+                        assert!(matches!(refused, Err(Refused::Store(Error::Closed))), "{refused:?}");
+                        delivered
+                    })
+                })
+                .collect();
+            tokio::time::sleep(std::time::Duration::from_millis(10 * round)).await;
+            let closing = store.clone();
+            tokio::task::spawn_blocking(move || closing.close().unwrap()).await.unwrap();
+            let mut delivered = 0;
+            for task in tasks {
+                let ended = tokio::time::timeout(std::time::Duration::from_secs(20), task).await;
+                delivered += ended.expect("somebody still waits").unwrap();
+            }
+            let store = Store::open(dir.path(), small()).unwrap();
+            let there: u64 = ids.iter().map(|id| store.account(*id).usage().unwrap().messages).sum();
+            assert!(there >= delivered, "{there} of {delivered}");
+            clean(&store);
+        });
+    }
+}
