@@ -99,24 +99,40 @@ impl<'a> Take<'a> {
 
     #[inline]
     pub(crate) fn num(&mut self) -> Result<u64, Error> {
-        let mut value = 0u64;
-        for (i, &byte) in self.rest.iter().enumerate().take(10) {
-            if i == 9 && byte > 1 {
-                break;
+        // Nearly all numbers in records have one octet or two: a mailbox of a million is five million of them.
+        match *self.rest {
+            [one @ 0..0x80, ..] => {
+                self.rest = &self.rest[1..];
+                Ok(u64::from(one))
             }
-            value |= u64::from(byte & 0x7f) << (7 * i);
-            if byte & 0x80 == 0 {
-                self.rest = &self.rest[i + 1..];
-                return Ok(value);
+            [low, high @ 0..0x80, ..] => {
+                self.rest = &self.rest[2..];
+                Ok(u64::from(low & 0x7f) | u64::from(high) << 7)
             }
+            _ => match long_number(self.rest) {
+                Some((value, octets)) => {
+                    self.rest = &self.rest[octets..];
+                    Ok(value)
+                }
+                None => Err(self.bad_number()),
+            },
         }
-        Err(Error::Damaged(format!("{}: bad number", self.what)))
     }
 
+    #[cold]
+    fn bad_number(&self) -> Error {
+        Error::Damaged(format!("{}: bad number", self.what))
+    }
+
+    #[inline]
     pub(crate) fn num32(&mut self) -> Result<u32, Error> {
         let value = self.num()?;
-        u32::try_from(value)
-            .map_err(|_| Error::Damaged(format!("{}: {value} is too large a number", self.what)))
+        u32::try_from(value).map_err(|_| self.too_large(value))
+    }
+
+    #[cold]
+    fn too_large(&self, value: u64) -> Error {
+        Error::Damaged(format!("{}: {value} is too large a number", self.what))
     }
 
     #[inline]
@@ -179,6 +195,21 @@ impl<'a> Take<'a> {
             Err(Error::Damaged(format!("{}: {} octets too many", self.what, self.rest.len())))
         }
     }
+}
+
+/// A number of any length, and its octets.
+fn long_number(bytes: &[u8]) -> Option<(u64, usize)> {
+    let mut value = 0u64;
+    for (i, &byte) in bytes.iter().enumerate().take(10) {
+        if i == 9 && byte > 1 {
+            return None;
+        }
+        value |= u64::from(byte & 0x7f) << (7 * i);
+        if byte & 0x80 == 0 {
+            return Some((value, i + 1));
+        }
+    }
+    None
 }
 
 #[cfg(test)]
