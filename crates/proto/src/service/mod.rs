@@ -19,6 +19,8 @@ pub mod ports {
     pub const POP3S: u16 = 995;
     /// LMTP has no registered port; this is the customary one.
     pub const LMTP: u16 = 24;
+    /// Submission for networks that block the registered ports; also where the demo relays to.
+    pub const SUBMISSION_ALTERNATE: u16 = 2525;
     /// Added to each port by the demo, so that it needs no privilege.
     pub const DEMO_OFFSET: u16 = 10_000;
 }

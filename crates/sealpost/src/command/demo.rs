@@ -5,7 +5,7 @@ use crate::settings::Settings;
 use clap::Args;
 use net::authority::{Authority, KeyKind};
 use proto::service::preset::Preset;
-use proto::service::{Model, Protection, Protocol};
+use proto::service::{self, Model, Protection, Protocol};
 use server::demo::stage::{self, Stage};
 use server::run::{Running, StartError};
 use std::fmt::Write as _;
@@ -144,6 +144,9 @@ fn describe(ca: &Path, addresses: &Addresses, stage: &Stage) -> String {
             quoted(&user.password)
         );
     }
+    // Where mail for elsewhere will go once sending is built; until then it is refused.
+    let relay = service::ports::SUBMISSION_ALTERNATE;
+    let _ = write!(text, "\n[relay]\ndomain = \"elsewhere.test\"\nport = {relay}\n");
     text.push_str("\n[expect]\nscram_plus = true\npq_group = true\n");
     text
 }

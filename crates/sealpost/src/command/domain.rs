@@ -25,6 +25,9 @@ pub enum Domain {
         /// What separates a sub-address (alice+shop@…); "off" turns sub-addresses off
         #[arg(long, default_value = "+", value_parser = separator)]
         separator: Separator,
+        /// Change an existing domain to what is said here; CRAM-MD5 verifiers come with each account's next password
+        #[arg(long)]
+        replace: bool,
     },
     /// List domains
     List,
@@ -52,8 +55,9 @@ impl Domain {
     /// Runs it.
     pub fn run(self, config: Option<&Path>) -> Result<ExitCode, Failure> {
         let request = match self {
-            Domain::Add { name, catch_all, cram_md5, case_sensitive, separator } => {
-                Request::DomainAdd { name, catch_all, cram_md5, case_sensitive, separator: separator.0 }
+            Domain::Add { name, catch_all, cram_md5, case_sensitive, separator, replace } => {
+                let separator = separator.0;
+                Request::DomainAdd { name, catch_all, cram_md5, case_sensitive, separator, replace }
             }
             Domain::List => Request::DomainList,
             Domain::Remove { name } => Request::DomainRemove { name },

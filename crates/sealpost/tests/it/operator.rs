@@ -11,6 +11,13 @@ fn accounts_aliases_and_domains() {
         }
         let tag = if running { "on" } else { "off" };
         own.sealpost(&["domain", "add", &format!("{tag}.test"), "--cram-md5"], b"").success();
+        let domain = format!("{tag}.test");
+        let replaced = ["domain", "add", &domain, "--separator=-", "--replace"];
+        assert!(own.sealpost(&replaced[..4], b"").failure().contains("exists"));
+        own.sealpost(&replaced, b"").success();
+        let line = own.sealpost(&["domain", "list"], b"").success();
+        let line = line.lines().find(|l| l.starts_with(tag)).expect("listed").to_owned();
+        assert!(line.contains(" -  ") && !line.contains("yes"), "{line}");
         own.sealpost(&["account", "add", &format!("b@{tag}.test"), "--name", "B"], b"secret\n").success();
         let list = own.sealpost(&["account", "list"], b"").success();
         assert!(list.contains(&format!("b@{tag}.test")), "{list}");

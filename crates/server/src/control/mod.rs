@@ -46,6 +46,8 @@ pub enum Request {
         case_sensitive: bool,
         /// `None` turns sub-addresses off.
         separator: Option<char>,
+        /// Change an existing domain to this.
+        replace: bool,
     },
     /// Lists domains.
     DomainList,

@@ -72,9 +72,12 @@ impl Operator {
 
     async fn carry_out(&self, request: Request, pipe: &mut impl Pipe) -> Result<Response, No> {
         match request {
-            Request::DomainAdd { name, catch_all, cram_md5, case_sensitive, separator } => {
+            Request::DomainAdd { name, catch_all, cram_md5, case_sensitive, separator, replace } => {
                 let domain = Domain { name: name.clone(), catch_all, cram_md5, case_sensitive, separator };
-                self.store.directory().put_domain(domain, false).await?;
+                self.store.directory().put_domain(domain, replace).await?;
+                if replace {
+                    return done(format!("Domain {name} is set."));
+                }
                 done(format!("Domain {name} added. Next: sealpost account add someone@{name}"))
             }
             Request::DomainList => self.domains(),
