@@ -132,7 +132,12 @@ async fn a_certificate_proves_an_address() {
             .await
             .contains(&"login, submission implicit EXTERNAL".to_owned())
     );
-    // Without a certificate there is nothing to offer.
+    // Without a certificate there is nothing to offer, and asking for it all the same is noted.
+    let mut wire = Wire::clear(&house, "pop3s").await.secure(&house, &Look::default()).await;
+    wire.until("\r\n").await;
+    wire.say(b"AUTH EXTERNAL =\r\n").await;
+    assert!(wire.until("\r\n").await.starts_with("-ERR "));
+    assert!(house.facts(None).await.contains(&"refused: mechanism, pop3 implicit".to_owned()));
     assert!(!Mailer::open(&house, "submissions").await.mechanisms().contains(&"EXTERNAL".to_owned()));
     house.close().await;
 }

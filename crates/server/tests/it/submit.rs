@@ -72,6 +72,7 @@ async fn nothing_without_a_login() {
     let mut mailer = Mailer::open(&house, "submission").await;
     let sent = mailer.send("ann@example.test", &["bob@example.test"], LETTER).await;
     assert!(sent.codes().starts_with("530 5.7.0"), "{}", sent.codes());
+    assert_eq!(house.facts(None).await, ["refused: needs authentication, submission starttls"]);
     assert_eq!(mailer.plain("ann@example.test", "ann-pass").await.code, 235);
     let sent = mailer.send("ann@example.test", &["bob@example.test"], LETTER).await;
     assert_eq!(sent.codes(), "250 2.1.0, 250 2.1.5, 250 2.0.0");
