@@ -7,6 +7,10 @@
 //! (no new reference to it is accepted), everything handed over before is waited for,
 //! and only if a last mark finds nothing that names it, it is deleted.
 //!
+//! Nobody waits for a compaction, and it must not be felt: it reads a bounded number of rows at a time with a pause
+//! after each, and holds no state of the engine longer than one account takes. By itself it marks only when
+//! enough was removed for it to be worth the reads, or when a day has passed.
+//!
 //! A crash at any point leaves copies that nothing names, or a segment that is emptied again.
 
 use crate::account::{Accounts, BodyMove, MailboxId, Work};
@@ -17,8 +21,9 @@ use crate::{Error, key, row};
 use proto::proof::AccountId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// References held in memory at once while marking; with more, segments are looked at in several rounds.
 const MARKED_MAX: usize = 2 << 20;
@@ -28,6 +33,13 @@ const ROUNDS_MAX: u64 = 1 << 10;
 const MOVES_MAX: usize = 100_000;
 /// Details changed in one operation.
 const MOVES_AT_ONCE: usize = 256;
+
+/// Rows looked at, or octets copied, between two pauses.
+const STEP_ROWS: u64 = 2048;
+const STEP_BYTES: u64 = 1 << 20;
+const PAUSE: Duration = Duration::from_millis(2);
+/// So long after the last mark there is another, whatever is known: it finds bodies that were never referred to.
+const MARK_EVERY_SECONDS: i64 = 86_400;
 
 /// What a run of the compactor did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +63,8 @@ pub(crate) struct Compactor {
     pending: Pending,
     /// Emptied segments, and since when. A restart begins their grace time anew.
     emptied: Mutex<BTreeMap<u64, i64>>,
+    /// Unix seconds; zero: none since the start.
+    marked: AtomicI64,
     stopping: AtomicBool,
 }
 
@@ -68,8 +82,8 @@ impl Compactor {
         accounts: Arc<Accounts>,
         pending: Pending,
     ) -> Compactor {
-        let (emptied, stopping) = (Mutex::default(), AtomicBool::new(false));
-        Compactor { engine, bodies, accounts, pending, emptied, stopping }
+        let (emptied, marked, stopping) = (Mutex::default(), AtomicI64::new(0), AtomicBool::new(false));
+        Compactor { engine, bodies, accounts, pending, emptied, marked, stopping }
     }
 
     /// While the guard lives, no segment is deleted.
@@ -88,7 +102,7 @@ impl Compactor {
         let mut emptied = self.pause();
         let mut done = Compacted::default();
         self.delete_due(&mut emptied, now, grace_seconds, &mut done)?;
-        let candidates = self.candidates(&emptied)?;
+        let candidates = self.candidates(&emptied, now)?;
         if !candidates.is_empty() {
             let wholly = self.empty(&candidates, &mut done)?;
             if wholly {
@@ -97,6 +111,20 @@ impl Compactor {
             }
         }
         Ok(done)
+    }
+
+    /// The same, but without a mark if none is worth it.
+    pub(crate) fn run_if_worth(&self, now: i64, grace_seconds: i64) -> Result<Compacted, Error> {
+        if now.saturating_sub(self.marked.load(Ordering::Relaxed)) < MARK_EVERY_SECONDS {
+            let mut emptied = self.pause();
+            let sizes = self.sealed(&emptied)?;
+            if !self.bodies.dead().is_worth_a_mark(&sizes) {
+                let mut done = Compacted::default();
+                self.delete_due(&mut emptied, now, grace_seconds, &mut done)?;
+                return Ok(done);
+            }
+        }
+        self.run(now, grace_seconds)
     }
 
     fn delete_due(
@@ -155,12 +183,22 @@ impl Compactor {
         Ok(living)
     }
 
-    /// Sealed segments of which at least half is dead.
-    fn candidates(&self, emptied: &BTreeMap<u64, i64>) -> Result<BTreeSet<u64>, Error> {
+    /// Segments that nothing is appended to and that are not emptied, with their octets.
+    fn sealed(&self, emptied: &BTreeMap<u64, i64>) -> Result<BTreeMap<u64, u64>, Error> {
         let active = self.bodies.active();
         let mut sizes = self.bodies.segments()?;
         sizes.retain(|segment, _| Some(*segment) != active && !emptied.contains_key(segment));
+        Ok(sizes)
+    }
+
+    /// Sealed segments of which at least half is dead.
+    fn candidates(&self, emptied: &BTreeMap<u64, i64>, now: i64) -> Result<BTreeSet<u64>, Error> {
+        let sizes = self.sealed(emptied)?;
+        let dead = self.bodies.dead();
+        dead.clear();
         let living = self.living_bytes()?;
+        dead.set(&sizes, &living);
+        self.marked.store(now, Ordering::Relaxed);
         let mostly_dead =
             |segment: &u64, size: &u64| living.get(segment).copied().unwrap_or(0).saturating_mul(2) <= *size;
         Ok(sizes.iter().filter(|(n, size)| mostly_dead(n, size)).map(|(n, _)| *n).collect())
@@ -214,15 +252,14 @@ impl Compactor {
         })?;
         let wholly = found.len() < MOVES_MAX;
         let mut copies: HashMap<(u64, u64), BodyRef> = HashMap::new();
+        let mut copied = Pace::new(STEP_BYTES);
         let mut moves: BTreeMap<AccountId, Vec<BodyMove>> = BTreeMap::new();
         for (owner, from) in found {
-            if self.stopping.load(Ordering::Relaxed) {
-                return Err(Error::Closed);
-            }
             let to = match copies.entry((from.segment, from.offset)) {
                 std::collections::hash_map::Entry::Occupied(copy) => copy.get().clone(),
                 std::collections::hash_map::Entry::Vacant(room) => {
                     done.copied += 1;
+                    copied.step(from.len, &self.stopping)?;
                     room.insert(self.bodies.copy(&from)?).clone()
                 }
             };
@@ -251,24 +288,54 @@ impl Compactor {
         }
     }
 
-    /// All references, of accounts and of pending entries, as of one moment: a delivery moves a reference
-    /// from an entry to an account, and must not slip through in between.
+    /// All references: first of pending entries, then of accounts. A delivery moves a reference from an entry to an
+    /// account, never back, so in this order it cannot slip through; and of an account all is seen
+    /// as of one moment, because a message may move between its mailboxes.
     fn visit_references(
         &self,
         visit: &mut dyn FnMut(Owner, BodyRef) -> Result<ControlFlow<()>, Error>,
     ) -> Result<(), Error> {
-        let snapshot = self.engine.snapshot()?;
-        let mut flow = entries(&*snapshot, visit)?;
+        let mut pace = Pace::new(STEP_ROWS);
+        let mut visit = |owner, body| {
+            pace.step(1, &self.stopping)?;
+            visit(owner, body)
+        };
+        let mut flow = entries(&*self.engine.snapshot()?, &mut visit)?;
         let mut partition = key::SYSTEM;
         while flow.is_continue() {
+            if self.stopping.load(Ordering::Relaxed) {
+                return Err(Error::Closed);
+            }
+            let snapshot = self.engine.snapshot()?;
             match snapshot.next_partition(partition)? {
                 Some(next) if next < key::FACTS => partition = next,
                 _ => break,
             }
-            if self.stopping.load(Ordering::Relaxed) {
-                return Err(Error::Closed);
-            }
-            flow = details(&*snapshot, partition, visit)?;
+            flow = details(&*snapshot, partition, &mut visit)?;
+        }
+        Ok(())
+    }
+}
+
+/// Rests after each so many units, and ends when the store closes.
+struct Pace {
+    every: u64,
+    left: u64,
+}
+
+impl Pace {
+    fn new(every: u64) -> Pace {
+        Pace { every, left: every }
+    }
+
+    fn step(&mut self, units: u64, stopping: &AtomicBool) -> Result<(), Error> {
+        if stopping.load(Ordering::Relaxed) {
+            return Err(Error::Closed);
+        }
+        self.left = self.left.saturating_sub(units);
+        if self.left == 0 {
+            std::thread::sleep(PAUSE);
+            self.left = self.every;
         }
         Ok(())
     }
@@ -299,4 +366,74 @@ fn details(
         Ok(flow)
     })?;
     Ok(flow)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MARK_EVERY_SECONDS;
+    use crate::account::{Delivery, Flags};
+    use crate::system::directory::{AccountRecord, Credentials, Domain};
+    use crate::{Compacted, Options, Store};
+    use proto::proof::AccountId;
+
+    async fn account(store: &Store) -> crate::account::Account {
+        let (name, separator) = ("x.test".to_owned(), None);
+        let domain = Domain { name, catch_all: None, cram_md5: false, case_sensitive: false, separator };
+        store.directory().put_domain(domain, false).await.unwrap();
+        let record = AccountRecord {
+            id: AccountId(0),
+            address: "a@x.test".to_owned(),
+            name: String::new(),
+            enabled: true,
+            quota_bytes: None,
+            quota_messages: None,
+            created: 0,
+        };
+        let nothing = Credentials { salt: vec![1; 16], iterations: 1, generation: 1, list: Vec::new() };
+        store.account(store.directory().add_account(record, nothing).await.unwrap())
+    }
+
+    #[test]
+    fn it_marks_when_enough_was_removed_or_a_day_has_passed() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options { segment_bytes_max: 100 << 10, ..Options::default() };
+        let store = Store::open(dir.path(), options).unwrap();
+        let rt = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let account = rt.block_on(account(&store));
+        for n in 0..40u8 {
+            rt.block_on(async {
+                let mut writer = store.bodies().writer();
+                writer.write(&[n; 10_000]).await.unwrap();
+                let delivery = Delivery {
+                    mailbox: "INBOX".to_owned(),
+                    prefix: Vec::new(),
+                    body: writer.finish().await.unwrap(),
+                    header_bytes: 0,
+                    flags: Flags::default(),
+                    received: 0,
+                    saved: 0,
+                    token: None,
+                    quota: true,
+                };
+                account.deliver(delivery).await.unwrap();
+            });
+        }
+        let inbox = account.view("INBOX").unwrap().unwrap().mailbox.id;
+        let compactor = &store.inner.compactor;
+        let start = 1_700_000_000;
+        let marked = || compactor.marked.load(std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(compactor.run_if_worth(start, 60).unwrap(), Compacted::default());
+        assert_eq!(marked(), start, "the first after a start, which knows nothing");
+        rt.block_on(account.expunge(inbox, &[1, 2, 11, 12])).unwrap();
+        assert_eq!(compactor.run_if_worth(start + 10, 60).unwrap(), Compacted::default());
+        assert_eq!(marked(), start, "little was removed");
+        rt.block_on(account.expunge(inbox, &[3, 4, 5, 6, 7, 8])).unwrap();
+        let done = compactor.run_if_worth(start + 20, 60).unwrap();
+        assert_eq!((marked(), done.segments_emptied), (start + 20, 1), "{done:?}");
+        let later = compactor.run_if_worth(start + 80, 60).unwrap();
+        assert_eq!((marked(), later.segments_deleted), (start + 20, 1), "what is due goes without a mark");
+        compactor.run_if_worth(start + 20 + MARK_EVERY_SECONDS, 60).unwrap();
+        assert_eq!(marked(), start + 20 + MARK_EVERY_SECONDS, "a day has passed");
+        assert_eq!(store.check(&mut |_, _| ()).unwrap().faults, Vec::<String>::new());
+    }
 }

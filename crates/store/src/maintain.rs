@@ -1,5 +1,5 @@
-//! The store's own thread: finishes removals that a crash interrupted, writes session facts every two
-//! seconds, compacts from time to time. Nothing waits for it.
+//! The store's own threads: one finishes removals that a crash interrupted and writes session facts every two
+//! seconds, another compacts from time to time, which may take long. Nothing waits for them.
 
 use crate::Error;
 use crate::account::Accounts;
@@ -10,7 +10,7 @@ use crate::system::removal;
 use proto::proof::AccountId;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Between two writings of session facts.
 const LEDGER_EVERY: Duration = Duration::from_secs(2);
@@ -29,7 +29,7 @@ struct Stop {
 #[derive(Debug)]
 pub(crate) struct Maintenance {
     stop: Arc<Stop>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Maintenance {
@@ -40,47 +40,67 @@ impl Maintenance {
         compactor: Arc<Compactor>,
     ) -> Result<Maintenance, Error> {
         let stop = Arc::new(Stop::default());
-        let mine = stop.clone();
         // Looked up before anybody can add an account: these marks are of an earlier run.
         let interrupted = removal::marked(&*engine)?;
-        let thread = std::thread::Builder::new().name("store-maintain".to_owned()).spawn(move || {
+        let mut maintenance = Maintenance { stop: stop.clone(), threads: Mutex::default() };
+        let mine = stop.clone();
+        maintenance.begin("store-maintain", move || {
             finish_removals(&*engine, &accounts, interrupted);
-            run(&mine, &ledger, &compactor);
+            write_facts(&mine, &ledger);
         })?;
-        Ok(Maintenance { stop, thread: Mutex::new(Some(thread)) })
+        maintenance.begin("store-compact", move || compact(&stop, &compactor))?;
+        Ok(maintenance)
+    }
+
+    fn begin(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work)?;
+        self.threads.get_mut().unwrap_or_else(PoisonError::into_inner).push(thread);
+        Ok(())
     }
 
     pub(crate) fn stop(&self) {
         *self.stop.asked.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.stop.wake.notify_all();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread
-            && thread.join().is_err()
-        {
-            tracing::error!("the maintenance of the store panicked");
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("the maintenance of the store panicked");
+            }
         }
     }
 }
 
-fn run(stop: &Stop, ledger: &Ledger, compactor: &Compactor) {
-    let mut compacted = Instant::now();
-    loop {
-        let asked = stop.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = stop.wake.wait_timeout_while(asked, LEDGER_EVERY, |asked| !*asked);
-        if *waited.unwrap_or_else(PoisonError::into_inner).0 {
-            return;
-        }
+/// A start that fails half-way leaves no thread behind.
+impl Drop for Maintenance {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Stop {
+    /// Waits so long. False: the store closes.
+    fn wait(&self, time: Duration) -> bool {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.wake.wait_timeout_while(asked, time, |asked| !*asked);
+        !*waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+fn write_facts(stop: &Stop, ledger: &Ledger) {
+    while stop.wait(LEDGER_EVERY) {
         if let Err(error) = ledger.write() {
             tracing::warn!(%error, "session facts wait");
         }
-        if compacted.elapsed() >= COMPACT_EVERY {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-            match compactor.run(i64::try_from(now).unwrap_or(i64::MAX), COMPACT_GRACE_SECONDS) {
-                Ok(done) if done.copied + done.segments_deleted == 0 => {}
-                Ok(done) => tracing::info!(?done, "space of removed messages was reclaimed"),
-                Err(error) => tracing::warn!(%error, "compaction is tried again later"),
-            }
-            compacted = Instant::now();
+    }
+}
+
+fn compact(stop: &Stop, compactor: &Compactor) {
+    while stop.wait(COMPACT_EVERY) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        match compactor.run_if_worth(i64::try_from(now).unwrap_or(i64::MAX), COMPACT_GRACE_SECONDS) {
+            Ok(done) if done.copied + done.segments_deleted == 0 => {}
+            Ok(done) => tracing::info!(?done, "space of removed messages was reclaimed"),
+            Err(error) => tracing::warn!(%error, "compaction is tried again later"),
         }
     }
 }

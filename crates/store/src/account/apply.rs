@@ -4,7 +4,7 @@
 use super::index::Index;
 use super::lane::{BodyMove, Outcome, Work};
 use super::{Delivered, Delivery, Detail, Mailbox, MailboxId, MessageRow, Refused, canonical_name};
-use crate::blob::Condemned;
+use crate::blob::{Condemned, Dead};
 use crate::engine::{Batch, Engine, Snapshot};
 use crate::row::{self, ChangeItem, ChangeKind, HeadRow, MailboxRow, TokenRow};
 use crate::system::pending::OpenTokens;
@@ -90,6 +90,7 @@ pub(super) struct Change<'a> {
     /// Opened at the first read that needs it: a delivery to a warm mailbox reads nothing.
     snapshot: Option<Box<dyn Snapshot>>,
     condemned: &'a Condemned,
+    dead: &'a Dead,
     tokens: &'a OpenTokens,
     head: &'a mut Head,
     batch: Batch,
@@ -109,6 +110,7 @@ impl<'a> Change<'a> {
         account: AccountId,
         engine: &'a dyn Engine,
         condemned: &'a Condemned,
+        dead: &'a Dead,
         tokens: &'a OpenTokens,
         head: &'a mut Head,
     ) -> Change<'a> {
@@ -117,6 +119,7 @@ impl<'a> Change<'a> {
             engine,
             snapshot: None,
             condemned,
+            dead,
             tokens,
             head,
             batch: Batch::default(),
@@ -321,6 +324,13 @@ impl<'a> Change<'a> {
         if found.is_empty() {
             return Ok(());
         }
+        let mut freed = Vec::with_capacity(found.len());
+        for message in &found {
+            let stored = snapshot.get(partition, &key::detail(id, message.uid))?;
+            freed.extend(stored.map(|bytes| row::decode_detail(&bytes)).transpose()?);
+        }
+        // An estimate: it does no harm if the commit fails.
+        freed.iter().for_each(|detail| self.dead.add(&detail.body));
         let touched = self.touched.entry(id.0).or_default();
         for message in &found {
             index.remove(message.uid);

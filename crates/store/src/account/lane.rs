@@ -133,6 +133,10 @@ impl Accounts {
         &*self.engine
     }
 
+    pub(crate) fn bodies(&self) -> &Bodies {
+        &self.bodies
+    }
+
     /// Runs one operation; what returns `Ok` is durable.
     pub(crate) async fn run(self: &Arc<Self>, account: AccountId, work: Work) -> Answer {
         let told = self.submit(account, work);
@@ -253,7 +257,8 @@ impl Accounts {
         // who condemns a segment finds every reference to it in the engine or in its queue.
         self.bodies.referring(|condemned| {
             let expected = head.version;
-            let mut change = Change::new(account, &*self.engine, condemned, &self.tokens, &mut head);
+            let dead = self.bodies.dead();
+            let mut change = Change::new(account, &*self.engine, condemned, dead, &self.tokens, &mut head);
             let mut done = Vec::with_capacity(operations.len());
             for operation in operations {
                 retired |= matches!(operation.work, Work::Retire);

@@ -7,9 +7,11 @@
 //! what is known to the accounts alone, and `compact` asks them.
 
 mod append;
+mod dead;
 pub(crate) mod frame;
 mod write;
 
+pub(crate) use dead::Dead;
 pub use write::BodyWriter;
 
 use crate::disk::Disk;
@@ -76,6 +78,7 @@ pub(crate) struct Shared {
     files: Mutex<OpenFiles>,
     appender: Appender,
     condemned: RwLock<Condemned>,
+    dead: Dead,
 }
 
 impl Bodies {
@@ -111,6 +114,7 @@ impl Bodies {
             files: Mutex::default(),
             appender: Appender::new(weak.clone(), resumed, record),
             condemned: RwLock::default(),
+            dead: Dead::default(),
         });
         shared.appender.start(&shared)?;
         Ok(Bodies { shared })
@@ -169,6 +173,11 @@ impl Bodies {
         } else {
             set.0.remove(&segment);
         }
+    }
+
+    /// What is probably dead.
+    pub(crate) fn dead(&self) -> &Dead {
+        &self.shared.dead
     }
 
     /// Deletes a segment to which nothing refers.

@@ -5,8 +5,9 @@
 //! appears in it) and taken away last, so that a crash anywhere is mended at the next start.
 
 use crate::account::{Accounts, Work};
+use crate::blob::Bodies;
 use crate::engine::{self, Batch, CommitError, Engine};
-use crate::{Error, key};
+use crate::{Error, key, row};
 use proto::proof::AccountId;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ pub(crate) fn remove(engine: &dyn Engine, accounts: &Arc<Accounts>, id: AccountI
     // more answers that it does not exist, which is as good.
     drop(accounts.run_wait(id, Work::Retire));
     for partition in [key::partition(id), key::facts(Some(id))] {
-        while remove_some(engine, partition)? {}
+        while remove_some(engine, accounts.bodies(), partition)? {}
     }
     let mut batch = Batch::default();
     batch.delete(key::removal(id));
@@ -39,10 +40,16 @@ pub(crate) fn marked(engine: &dyn Engine) -> Result<Vec<AccountId>, Error> {
 }
 
 /// True if there may be more.
-fn remove_some(engine: &dyn Engine, partition: u64) -> Result<bool, Error> {
+fn remove_some(engine: &dyn Engine, bodies: &Bodies, partition: u64) -> Result<bool, Error> {
     let mut batch = Batch::default();
-    engine.snapshot()?.scan(partition, &[], &[], &mut |key, _| {
+    engine.snapshot()?.scan(partition, &[], &[], &mut |key, value| {
         batch.delete(key.to_vec());
+        // What cannot be read any more is found by a later mark.
+        if key.first() == Some(&key::DETAIL)
+            && let Ok(detail) = row::decode_detail(value)
+        {
+            bodies.dead().add(&detail.body);
+        }
         let enough = batch.changes().len() >= KEYS_MAX;
         Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
