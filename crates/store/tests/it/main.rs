@@ -11,4 +11,5 @@ mod judge;
 mod kill;
 mod ledger;
 mod model;
+mod mounted;
 mod power;
