@@ -8,11 +8,9 @@
 //! bad one spoils no other. Versions are remembered by the writer; nobody else writes
 //! (`lock` sees to it).
 //!
-//! Readers have connections of their own from a pool. Checkpoints are run by a thread of their
-//! own, in quiet moments and when the log has grown past [`WAL_PAGES_MAX`]. Under load commits
-//! always add to the log while a checkpoint runs, and it would grow without end; so the writer copies the little
-//! that is left, and begins the log anew. To write over a file costs half of what growing it does.
+//! Readers have connections of their own from a pool. Checkpoints: see `checkpoint`.
 
+use super::checkpoint::{self, LOG_PAGES_MAX};
 use super::{
     Batch, CommitError, Done, Engine, Pair, Snapshot, VERSION_KEY, Visit, decode_version, prefix_end,
 };
@@ -44,14 +42,6 @@ const GROUP_BATCHES_MAX: usize = 2048;
 const GROUP_BYTES_MAX: usize = 16 << 20;
 /// Versions remembered; past this the memory starts afresh.
 const VERSIONS_MAX: usize = 1 << 16;
-/// The log is checkpointed at this many pages even while commits go on (8 KB each).
-const WAL_PAGES_MAX: u64 = 4096;
-/// What commits have added during a checkpoint is copied by the writer itself, if it is no more than this,
-const WAL_PAGES_LEFT_MAX: u64 = 512;
-/// or in any case when the log is so long: commits must not be faster than the log is copied.
-const WAL_PAGES_HARD_MAX: u64 = 12_288;
-/// Without a commit for so long, the moment is quiet.
-const QUIET: Duration = Duration::from_millis(500);
 /// The log file is cut back to this when it starts afresh.
 const WAL_BYTES_KEPT: i64 = 64 << 20;
 
@@ -83,25 +73,25 @@ struct Queue {
     closing: bool,
 }
 
-struct Shared {
-    path: PathBuf,
+pub(super) struct Shared {
+    pub(super) path: PathBuf,
     queue: Mutex<Queue>,
     wake_writer: Condvar,
     readers: Mutex<Vec<Connection>>,
     closed: AtomicBool,
     syncs: AtomicU64,
-    wal_pages: AtomicU64,
+    pub(super) wal_pages: AtomicU64,
     /// The writer is asked to copy what is left in the log.
-    finish_log: AtomicBool,
+    pub(super) finish_log: AtomicBool,
     /// The checkpointer is woken when the log has so many pages.
-    checkpoint_at: AtomicU64,
+    pub(super) checkpoint_at: AtomicU64,
     /// Commits so far; the checkpointer sees by it whether the moment is quiet.
-    commits: AtomicU64,
+    pub(super) commits: AtomicU64,
     /// A new limit for the writer's connection; zero: none is asked for. Only tests of a full disk set it.
     pages_wanted: AtomicU64,
     /// True: it is to end.
-    checkpointer: Mutex<bool>,
-    wake_checkpointer: Condvar,
+    pub(super) checkpointer: Mutex<bool>,
+    pub(super) wake_checkpointer: Condvar,
 }
 
 /// The engine.
@@ -138,7 +128,7 @@ impl Embedded {
             // What an earlier run left is checkpointed in the first quiet moment.
             wal_pages: AtomicU64::new(1),
             finish_log: AtomicBool::new(false),
-            checkpoint_at: AtomicU64::new(WAL_PAGES_MAX),
+            checkpoint_at: AtomicU64::new(LOG_PAGES_MAX),
             commits: AtomicU64::new(0),
             pages_wanted: AtomicU64::new(0),
             checkpointer: Mutex::new(false),
@@ -151,7 +141,7 @@ impl Embedded {
                 .spawn(move || Writer { shared: for_writer, db: writer, versions: HashMap::new() }.run())?,
             std::thread::Builder::new()
                 .name("store-checkpoint".to_owned())
-                .spawn(move || run_checkpoints(&for_checkpoints))?,
+                .spawn(move || checkpoint::run(&for_checkpoints))?,
         ];
         Ok(Embedded { shared, threads: Mutex::new(threads) })
     }
@@ -235,7 +225,7 @@ impl Drop for Embedded {
 }
 
 /// Nothing is left half done by a panic in any critical section here.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -312,7 +302,7 @@ impl Writer {
     fn finish_log(&self) {
         match self.db.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE) {
             Ok((in_log, done)) if in_log == done => {
-                self.shared.checkpoint_at.store(WAL_PAGES_MAX, Ordering::Relaxed);
+                self.shared.checkpoint_at.store(LOG_PAGES_MAX, Ordering::Relaxed);
             }
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "a checkpoint failed; it is tried again"),
@@ -444,72 +434,6 @@ fn stored_version(db: &Connection, account: i64) -> Result<u64, Error> {
     let value: Option<Vec<u8>> =
         statement.query_row(params![account, VERSION_KEY], |row| row.get(0)).optional()?;
     value.map_or(Ok(0), |value| decode_version(&value))
-}
-
-fn run_checkpoints(shared: &Shared) {
-    let db = match open_for_checkpoints(&shared.path) {
-        Ok(db) => db,
-        Err(error) => {
-            tracing::error!(%error, "no connection for checkpoints; the log grows until the store is closed");
-            return;
-        }
-    };
-    let mut seen = 0;
-    let mut clean = false;
-    let mut closing = lock(&shared.checkpointer);
-    while !*closing {
-        closing =
-            shared.wake_checkpointer.wait_timeout(closing, QUIET).unwrap_or_else(PoisonError::into_inner).0;
-        let commits = shared.commits.load(Ordering::Relaxed);
-        let pages = shared.wal_pages.load(Ordering::Relaxed);
-        let quiet = commits == seen;
-        clean &= quiet;
-        seen = commits;
-        let full = pages >= shared.checkpoint_at.load(Ordering::Relaxed);
-        if *closing || clean || pages == 0 || (!quiet && !full) {
-            continue;
-        }
-        drop(closing);
-        match checkpoint(&db, shared) {
-            Ok(whole) => clean = whole,
-            Err(error) => {
-                tracing::warn!(%error, "a checkpoint failed; it is tried again");
-                std::thread::sleep(QUIET);
-            }
-        }
-        closing = lock(&shared.checkpointer);
-    }
-}
-
-/// A connection that has not read yet does not know that there is a log, and copies nothing.
-fn open_for_checkpoints(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags)?;
-    db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-    Ok(db)
-}
-
-/// Copies the log into the database. True: all of it.
-fn checkpoint(db: &Connection, shared: &Shared) -> rusqlite::Result<bool> {
-    let mut left = u64::MAX;
-    loop {
-        let (in_log, done) = db.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE)?;
-        let in_log = u64::try_from(in_log).unwrap_or(0);
-        let before = left;
-        left = in_log.saturating_sub(u64::try_from(done).unwrap_or(0));
-        if left == 0 {
-            // What is committed from here on begins the log anew.
-            shared.checkpoint_at.store(WAL_PAGES_MAX, Ordering::Relaxed);
-            return Ok(true);
-        }
-        if left <= WAL_PAGES_LEFT_MAX || left >= before || in_log >= WAL_PAGES_HARD_MAX {
-            // A reader of an old state may keep the rest from being copied: then more has to come
-            // before it is tried again.
-            shared.checkpoint_at.store(in_log + WAL_PAGES_MAX / 2, Ordering::Relaxed);
-            shared.finish_log.store(true, Ordering::Relaxed);
-            return Ok(false);
-        }
-    }
 }
 
 /// A connection from the pool; goes back when dropped.

@@ -21,6 +21,7 @@
 //!
 //! Not here: what keys and values mean.
 
+mod checkpoint;
 mod embedded;
 
 pub use embedded::Embedded;
