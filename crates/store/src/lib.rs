@@ -212,11 +212,11 @@ impl Drop for Inner {
 /// Makes the directory if there is none, for its owner alone: it holds mail and credentials.
 fn make_dir(dir: &Path) -> Result<(), Error> {
     use std::os::unix::fs::DirBuilderExt;
-    if !dir.is_dir() {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        disk::sync_parent(dir)?;
-    }
-    Ok(())
+    // Those above it may be new too, and a name is durable only when the directory that holds it is.
+    let new: Vec<&Path> =
+        dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.is_dir()).collect();
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    new.into_iter().rev().try_for_each(disk::sync_parent)
 }
 
 /// The store's seed, made now if there is none.

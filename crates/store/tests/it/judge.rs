@@ -15,7 +15,7 @@ const TEST: &str = "judge::every_acknowledgement_comes_after_its_syncs";
 /// The one reason for which this test is passed over.
 const SKIPPED: &str = "strace is not there or may not trace here (Debian: apt-get install strace)";
 
-const CALLS: &str = "trace=openat,write,pwrite64,pwritev,pwritev2,ftruncate,fsync,fdatasync,rename,renameat,\
+const CALLS: &str = "trace=mkdir,mkdirat,openat,write,pwrite64,pwritev,pwritev2,ftruncate,fsync,fdatasync,rename,renameat,\
                      renameat2,unlink,unlinkat";
 
 /// Delivers one message after the other: every path a body takes, several segments, a checkpoint in the
@@ -150,6 +150,10 @@ impl Unsynced {
                 }
                 self.named(to, call.ended);
             }
+            // One that is there already is not new.
+            "mkdir" | "mkdirat" if call.result.starts_with('0') => {
+                quoted(&call.arguments).first().into_iter().for_each(|name| self.named(name, call.ended));
+            }
             "unlink" | "unlinkat" => {
                 for name in quoted(&call.arguments) {
                     self.contents.remove(name);
@@ -175,7 +179,9 @@ fn judged(calls: &[Call]) -> (Vec<String>, usize) {
                 faults.push(format!("{}: {path} was written at line {at}, not synced", call.arguments));
             }
             for ((_, path), at) in &unsynced.names {
-                if rests_on(path) || path.ends_with("store.db") {
+                if rests_on(path)
+                    || ["store.db", "/new", "/store", "/blobs"].iter().any(|end| path.ends_with(end))
+                {
                     faults.push(format!("{}: {path} was named at line {at}, not synced", call.arguments));
                 }
             }
@@ -197,7 +203,7 @@ fn trace() -> Option<String> {
     let mut strace = Command::new("strace");
     strace.args(["-f", "-y", "-s", "40", "-e", CALLS, "-o"]).arg(&output);
     strace.arg(std::env::current_exe().unwrap()).args([TEST, "--exact", "--nocapture", "--test-threads=1"]);
-    let status = strace.env(VICTIM, dir.path().join("store")).stdout(Stdio::null()).status().unwrap();
+    let status = strace.env(VICTIM, dir.path().join("new/store")).stdout(Stdio::null()).status().unwrap();
     assert!(status.success());
     Some(std::fs::read_to_string(output).unwrap())
 }
