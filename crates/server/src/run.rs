@@ -9,7 +9,7 @@ use crate::facts;
 use crate::session::Origin;
 use crate::session::pop3::Pop3Session;
 use crate::session::smtp::SmtpSession;
-use net::drive::Ends;
+use net::drive::{Ends, Session};
 use net::listen::{self, Bound, Full, Gate, Means, Service};
 use net::local::Local;
 use net::tls::{Certificates, Failure, Shared};
@@ -127,10 +127,12 @@ impl Running {
         let reception = Reception { app: self.app.clone(), busy: busy_line(listener.protocol), listener };
         match reception.listener.protocol {
             Protocol::Pop3 => {
-                self.listeners.spawn(bound.serve(Arc::new(Pop3(reception)), means));
+                let front = Front { reception, begin: Pop3Session::new };
+                self.listeners.spawn(bound.serve(Arc::new(front), means));
             }
             Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => {
-                self.listeners.spawn(bound.serve(Arc::new(Smtp(reception)), means));
+                let front = Front { reception, begin: SmtpSession::new };
+                self.listeners.spawn(bound.serve(Arc::new(front), means));
             }
         }
     }
@@ -258,53 +260,33 @@ fn busy_line(protocol: Protocol) -> String {
     }
 }
 
-struct Pop3(Reception);
-struct Smtp(Reception);
-
-impl Service for Pop3 {
-    type Session = Pop3Session;
-
-    fn open(&self, ends: Ends, security: Security, _now: Tick) -> Pop3Session {
-        Pop3Session::new(self.0.app.clone(), Arc::new(self.0.origin(ends)), security)
-    }
-
-    fn handshake_failed(&self, ends: Ends, failure: &Failure) {
-        self.0.handshake_failed(ends, failure);
-    }
-
-    fn turned_away(&self, ends: Ends, limit: Full) {
-        self.0.turned_away(ends, limit);
-    }
-
-    fn busy_line(&self) -> &[u8] {
-        self.0.busy.as_bytes()
-    }
-
-    fn not_tls_line(&self) -> Option<Vec<u8>> {
-        self.0.not_tls_line()
-    }
+/// A listener's connections, each with a session of this kind.
+struct Front<S> {
+    reception: Reception,
+    begin: fn(Arc<App>, Arc<Origin>, Security) -> S,
 }
 
-impl Service for Smtp {
-    type Session = SmtpSession;
+impl<S: Session + 'static> Service for Front<S> {
+    type Session = S;
 
-    fn open(&self, ends: Ends, security: Security, _now: Tick) -> SmtpSession {
-        SmtpSession::new(self.0.app.clone(), Arc::new(self.0.origin(ends)), security)
+    fn open(&self, ends: Ends, security: Security, _now: Tick) -> S {
+        let origin = Arc::new(self.reception.origin(ends));
+        (self.begin)(self.reception.app.clone(), origin, security)
     }
 
     fn handshake_failed(&self, ends: Ends, failure: &Failure) {
-        self.0.handshake_failed(ends, failure);
+        self.reception.handshake_failed(ends, failure);
     }
 
     fn turned_away(&self, ends: Ends, limit: Full) {
-        self.0.turned_away(ends, limit);
+        self.reception.turned_away(ends, limit);
     }
 
     fn busy_line(&self) -> &[u8] {
-        self.0.busy.as_bytes()
+        self.reception.busy.as_bytes()
     }
 
     fn not_tls_line(&self) -> Option<Vec<u8>> {
-        self.0.not_tls_line()
+        self.reception.not_tls_line()
     }
 }

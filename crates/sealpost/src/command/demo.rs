@@ -90,7 +90,8 @@ impl Demo {
         if let Some(file) = &self.describe {
             std::fs::write(file, describe(&ca, running.addresses(), &stage))?;
         }
-        operate::say(&explain(&ca, running.addresses(), &stage));
+        let clients = app.settings.clients_on_exchange;
+        operate::say(&explain(&ca, running.addresses(), &stage, clients));
         stop.came().await;
         operate::say("\nStopping ...");
         running.stop().await;
@@ -155,17 +156,18 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// What the person at the keyboard needs to know.
-fn explain(ca: &Path, addresses: &Addresses, stage: &Stage) -> String {
+/// What the person at the keyboard needs to know. `clients`: they may submit where other servers deliver.
+fn explain(ca: &Path, addresses: &Addresses, stage: &Stage, clients: bool) -> String {
     let cells = |texts: &[&str]| texts.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
     let rows: Vec<Vec<String>> = addresses
         .iter()
         .map(|(listener, address)| {
             let (what, who) = match listener.protocol {
-                Protocol::Smtp => ("mail from other servers (SMTP)", "nobody logs in"),
-                Protocol::Submission => ("send mail (SMTP submission)", "log in"),
-                Protocol::Lmtp => ("mail from a local mail server (LMTP)", "nobody logs in"),
-                Protocol::Pop3 => ("fetch mail (POP3)", "log in"),
+                Protocol::Smtp if clients => ("mail from other servers (SMTP)", "possible"),
+                Protocol::Smtp => ("mail from other servers (SMTP)", "none"),
+                Protocol::Submission => ("send mail (SMTP submission)", "needed"),
+                Protocol::Lmtp => ("mail from a local mail server (LMTP)", "none"),
+                Protocol::Pop3 => ("fetch mail (POP3)", "needed"),
             };
             let security = match listener.protection {
                 Protection::Implicit => "SSL/TLS",
