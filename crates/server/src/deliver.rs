@@ -12,12 +12,9 @@ use proto::message::trace;
 use proto::proof::AccountId;
 use proto::smtp::{Path, Reply};
 use std::sync::Arc;
-use store::account::{Account, Delivery, Flags, Refused};
+use store::account::{Account, Delivery, Flags, INBOX, Refused};
 use store::blob::{BodyRef, BodyWriter};
 use store::system::pending::{Entry, Recipient};
-
-/// Where incoming mail goes.
-const INBOX: &str = "INBOX";
 
 /// A message whose body is durable.
 #[derive(Clone, Debug)]

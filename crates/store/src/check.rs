@@ -300,7 +300,7 @@ impl Account<'_> {
         if (bytes, count) != (head.bytes, head.messages) {
             self.fault("what it uses differs from the sum of its mailboxes");
         }
-        if !mailboxes.values().any(|row| row.mailbox.name == "INBOX") {
+        if !mailboxes.values().any(|row| row.mailbox.name == crate::account::INBOX) {
             self.fault("it has no INBOX");
         }
         self.other_rows(version, &mailboxes)

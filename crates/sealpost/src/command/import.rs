@@ -25,7 +25,7 @@ pub struct Import {
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// The mailbox for what lies at the root of the path
-    #[arg(long, default_value = "INBOX")]
+    #[arg(long, default_value = store::account::INBOX)]
     mailbox: String,
     /// Put subfolders into that mailbox too, instead of one mailbox each
     #[arg(long)]

@@ -69,23 +69,16 @@ pub trait Clock: fmt::Debug + Send + Sync {
     fn unix(&self) -> i64;
 }
 
-/// The machine's clock.
-#[derive(Debug)]
-pub struct SystemClock(std::time::Instant);
-
-impl Default for SystemClock {
-    fn default() -> SystemClock {
-        SystemClock(std::time::Instant::now())
-    }
-}
+/// The clocks that the rest of the service goes by.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn tick(&self) -> Tick {
-        Tick(u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX))
+        net::now()
     }
     fn unix(&self) -> i64 {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        since.ok().and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or(0)
+        crate::clock::unix_now()
     }
 }
 
@@ -177,7 +170,7 @@ struct Inner {
 impl Auth {
     /// Over a store. Computes one password hash; fails where the cost is impossible.
     pub fn new(store: Store, settings: Settings) -> Result<Auth, password::Refused> {
-        Auth::over(Box::new(store), settings, Arc::new(SystemClock::default()))
+        Auth::over(Box::new(store), settings, Arc::new(SystemClock))
     }
 
     /// Over anything that knows accounts, at any time.

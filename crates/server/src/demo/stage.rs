@@ -186,7 +186,7 @@ async fn parcel(store: &Store, sample: &corpus::Sample) -> Result<Parcel, Broken
     let summary = intake.finish(&mut head).map_err(|p| broken(format!("{p:?}")))?;
     body.write(&head).await.map_err(broken)?;
     Ok(Parcel {
-        mailbox: "INBOX".to_owned(),
+        mailbox: store::account::INBOX.to_owned(),
         flags: if sample.seen { Flags::SEEN } else { Flags::default() },
         received: Some(sample.received),
         header_bytes: summary.header_bytes,

@@ -116,7 +116,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { root: "INBOX".to_owned(), mailboxes: true }
+        Options { root: store::account::INBOX.to_owned(), mailboxes: true }
     }
 }
 

@@ -22,7 +22,7 @@ use store::account::{Account, MessageRow, Refused, View};
 /// Output is handed to the socket when it has grown to this.
 const FLUSH_BYTES: usize = 64 << 10;
 /// The mailbox that POP3 serves (RFC 9051 5.1: the one that always exists).
-const MAILDROP: &str = "INBOX";
+const MAILDROP: &str = store::account::INBOX;
 const NO_SUCH: &str = "No such message";
 
 /// One connection.

@@ -23,6 +23,9 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+/// The mailbox that every account has, in any letter case.
+pub const INBOX: &str = "INBOX";
+
 /// Names a mailbox within its account for good; its name may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MailboxId(pub u32);
@@ -262,5 +265,5 @@ impl Account {
 
 /// `INBOX` is the same in any letter case; other names are as they are.
 pub(crate) fn canonical_name(name: &str) -> std::borrow::Cow<'_, str> {
-    if name.eq_ignore_ascii_case("INBOX") { "INBOX".into() } else { name.into() }
+    if name.eq_ignore_ascii_case(INBOX) { INBOX.into() } else { name.into() }
 }

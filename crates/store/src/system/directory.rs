@@ -160,7 +160,7 @@ impl From<Error> for DirectoryError {
 }
 
 /// Mailboxes that an account is born with.
-const BIRTH_MAILBOXES: [&str; 6] = ["INBOX", "Drafts", "Sent", "Junk", "Trash", "Archive"];
+const BIRTH_MAILBOXES: [&str; 6] = [crate::account::INBOX, "Drafts", "Sent", "Junk", "Trash", "Archive"];
 /// Targets of one alias.
 const ALIAS_TARGETS_MAX: usize = 1000;
 
