@@ -79,6 +79,7 @@ impl Setup {
                 "recipients_max" => setup.limits.recipients_max = number()?,
                 "mails_max" => setup.limits.mails_max = number()?,
                 "errors_max" => setup.limits.errors_max = number()?,
+                "idle_commands_max" => setup.limits.idle_commands_max = number()?,
                 "auth_failures_max" => setup.limits.auth_failures_max = number()?,
                 _ => return Err(format!("unknown setting {key}: {value}")),
             }

@@ -54,12 +54,18 @@ pub struct Limits {
     pub mails_max: u32,
     /// Errors before 421 (default 20).
     pub errors_max: u32,
+    /// NOOP, RSET, HELP, VRFY, EXPN and further greetings between two messages before 421 (default 500):
+    /// a client that keeps a connection alive has room, one that only occupies us has not.
+    pub idle_commands_max: u32,
     /// Failed AUTH exchanges before 421 (default 5).
     pub auth_failures_max: u32,
     /// Silence between commands (RFC 5321 4.5.3.2.7: 5 minutes).
     pub command_seconds_max: u32,
     /// Silence within a message.
     pub data_seconds_max: u32,
+    /// A message must come with so many octets a second on average (default 100), once `data_seconds_max` have passed: the
+    /// silence limit alone would let a peer drip an octet each time.
+    pub data_bytes_per_second_min: u32,
 }
 
 impl Default for Limits {
@@ -71,9 +77,11 @@ impl Default for Limits {
             recipients_max: 1000,
             mails_max: 1000,
             errors_max: 20,
+            idle_commands_max: 500,
             auth_failures_max: 5,
             command_seconds_max: 300,
             data_seconds_max: 300,
+            data_bytes_per_second_min: 100,
         }
     }
 }
@@ -141,6 +149,10 @@ pub struct Server {
     receipt: Option<Receipt>,
     mails: u32,
     errors: u32,
+    /// Harmless commands since the last message.
+    idle_commands: u32,
+    /// When the content under way began, and its octets so far.
+    content: Option<(Tick, u64)>,
     auth_failures: u32,
     deadline: Tick,
     /// An answer was given since the deadline was set; it is set anew at the next chance.
@@ -167,6 +179,8 @@ impl Server {
             receipt: None,
             mails: 0,
             errors: 0,
+            idle_commands: 0,
+            content: None,
             auth_failures: 0,
             deadline,
             answered: false,
@@ -202,7 +216,10 @@ impl Server {
             // Whoever tries one name after the other gets none right; a list with dead members gets some.
             Question::Rcpt if reply.code >= 500 && self.recipients == 0 => self.errors += 1,
             Question::Mail { .. } | Question::Rcpt => {}
-            Question::BodyEnd => self.end_transaction(reply.is_positive()),
+            Question::BodyEnd => {
+                self.idle_commands = 0;
+                self.end_transaction(reply.is_positive());
+            }
         }
         self.resume(State::ExpectCommand);
         self.say(reply);
@@ -397,6 +414,34 @@ impl Server {
         Event::Refused(refusal)
     }
 
+    /// Content that comes too slowly ends the conversation although it is never silent for long.
+    fn mind_rate(&mut self, octets: usize, now: Tick) {
+        if !matches!(self.state, State::ExpectContent | State::ExpectChunkEnd(..)) {
+            // A message that comes in chunks is one message, however long its sender rests between them.
+            if self.phase != Phase::Chunks && !matches!(self.state, State::ExpectAnswer(_)) {
+                self.content = None;
+            }
+            return;
+        }
+        let (began, before) = self.content.unwrap_or((now, 0));
+        let so_far = before + octets as u64;
+        self.content = Some((began, so_far));
+        let earned = so_far / u64::from(self.limits.data_bytes_per_second_min.max(1));
+        let earned = u32::try_from(earned).unwrap_or(u32::MAX);
+        let last = began.plus_seconds(self.limits.data_seconds_max).plus_seconds(earned);
+        self.deadline = self.deadline.min(last);
+    }
+
+    /// Counts a command that moves nothing; false: it was one too many, and the conversation is over.
+    fn harmless(&mut self) -> bool {
+        self.idle_commands += 1;
+        if self.idle_commands <= self.limits.idle_commands_max {
+            return true;
+        }
+        self.farewell((4, 7, 0), "Too many commands without a message");
+        false
+    }
+
     fn end_if_too_many_errors(&mut self) -> bool {
         let end = self.errors >= self.limits.errors_max && !self.ended();
         if end {
@@ -449,6 +494,7 @@ impl Machine for Server {
             };
             self.deadline = now.plus_seconds(seconds);
         }
+        self.mind_rate(at, now);
         (at, event)
     }
 

@@ -245,9 +245,11 @@ impl Builder<'_, '_> {
             recipients_max: self.u32("limits.smtp.recipients"),
             mails_max: self.u32("limits.smtp.messages"),
             errors_max: self.u32("limits.smtp.errors"),
+            idle_commands_max: self.u32("limits.smtp.idle_commands"),
             auth_failures_max: self.u32("limits.smtp.failed_logins"),
             command_seconds_max: self.u32("limits.smtp.command_silence"),
             data_seconds_max: self.u32("limits.smtp.message_silence"),
+            data_bytes_per_second_min: self.u32("limits.smtp.message_rate"),
         }
     }
 

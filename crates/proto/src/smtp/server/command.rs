@@ -30,6 +30,20 @@ impl Server {
             let reply = Reply::new(501, (5, 5, 4), format!("{} takes no arguments", row.name));
             return Step::Event(used, self.refuse(&reply, Refusal::Syntax));
         }
+        let moves_nothing = matches!(
+            row.word,
+            Word::Noop
+                | Word::Rset
+                | Word::Help
+                | Word::Vrfy
+                | Word::Expn
+                | Word::Ehlo
+                | Word::Helo
+                | Word::Lhlo
+        );
+        if moves_nothing && !self.harmless() {
+            return Step::Event(used, Event::Refused(Refusal::TooManyErrors));
+        }
         let event = match row.word {
             Word::Ehlo | Word::Helo | Word::Lhlo => match codec::hello(args, row.name) {
                 Ok(name) => self.hello(name, row.word != Word::Helo),
