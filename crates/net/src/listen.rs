@@ -12,6 +12,7 @@
 use crate::drive::{self, Ends, Session, drive};
 use crate::stream::Stream;
 use crate::tls::{Acceptor, Failure, accept};
+use proto::hello::{Alert, alert};
 use proto::machine::Tick;
 use proto::proof::{How, Security};
 use proto::service::{Listener, Protection};
@@ -366,10 +367,14 @@ impl<S: Service> Lane<S> {
                 });
             }
             Err(limit) => {
-                if self.protection == Protection::StartTls {
-                    // On a fresh connection there is room for a line; if not, the close says it.
-                    let _ = tcp.try_write(self.service.busy_line());
-                }
+                // A handshake would cost what there is too little of; an alert needs none.
+                let alert = alert(None, Alert::InternalError);
+                let word = match self.protection {
+                    Protection::StartTls => self.service.busy_line(),
+                    Protection::Implicit => &alert,
+                };
+                // On a fresh connection there is room for it; if not, the close says it.
+                let _ = tcp.try_write(word);
                 self.service.turned_away(ends, limit);
             }
         }

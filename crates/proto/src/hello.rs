@@ -104,6 +104,8 @@ pub enum Alert {
     DecodeError = 50,
     /// No version in common.
     ProtocolVersion = 70,
+    /// It is our fault: there is no room for another connection.
+    InternalError = 80,
 }
 
 /// Reads the bytes that a client sent first.

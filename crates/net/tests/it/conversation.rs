@@ -287,6 +287,23 @@ async fn a_full_service_says_so() {
 }
 
 #[tokio::test]
+async fn a_full_service_says_so_where_tls_comes_first() {
+    let keys = Keys::ecdsa();
+    let connections = listen::Limits { connections_max: 1, ..listen::Limits::default() };
+    let mut service = keys.run(Plan { connections, ..Plan::new(Protection::Implicit) });
+    let _first = TcpStream::connect(service.address).await.unwrap();
+    while service.gate.open_connections() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut second = TcpStream::connect(service.address).await.unwrap();
+    let mut alert = [0; 7];
+    second.read_exact(&mut alert).await.unwrap();
+    // RFC 8446 6: a fatal alert, internal_error.
+    assert_eq!((alert[0], &alert[3..]), (21, &[0, 2, 2, 80][..]));
+    assert!(matches!(service.saw().await, Seen::TurnedAway(listen::Full::Service)));
+}
+
+#[tokio::test]
 async fn clear_text_on_an_implicit_port_gets_a_line() {
     let keys = Keys::ecdsa();
     let mut service = keys.run(Plan::new(Protection::Implicit));
