@@ -211,10 +211,14 @@ impl Directory {
                 (None, true) => return Err(DirectoryError::Missing),
                 _ => {}
             }
-            if let Some(before) = before
-                && row::decode_domain(&before)?.case_sensitive != domain.case_sensitive
-            {
-                fold_again(snapshot, &domain, batch)?;
+            if let Some(before) = before {
+                let before = row::decode_domain(&before)?;
+                if before.case_sensitive != domain.case_sensitive {
+                    fold_again(snapshot, &domain, batch)?;
+                }
+                if before.cram_md5 && !domain.cram_md5 {
+                    drop_cram_keys(snapshot, &domain.name, batch)?;
+                }
             }
             batch.put(at, row::encode_domain(&domain));
             Ok(())
@@ -517,6 +521,20 @@ fn of_domain(tag: u8, domain: Option<&str>) -> Option<Vec<u8>> {
         None => Some(vec![tag]),
         Some(name) => Some(key::of_domain(tag, &domain_name(name).ok()?)),
     }
+}
+
+/// A domain that no longer wants CRAM-MD5 keeps nothing for it: a verifier is worth the password.
+fn drop_cram_keys(snapshot: &dyn Snapshot, domain: &str, batch: &mut Batch) -> Result<(), DirectoryError> {
+    for id in list(snapshot, &key::of_domain(key::ADDRESS, domain), |_, value| row::decode_number(value))? {
+        let at = key::credentials(AccountId(id));
+        let Some(stored) = snapshot.get(key::SYSTEM, &at)? else { continue };
+        let mut credentials = row::decode_credentials(&stored)?;
+        if credentials.list.iter().any(|credential| credential.cram_md5.is_some()) {
+            credentials.list.iter_mut().for_each(|credential| credential.cram_md5 = None);
+            batch.put(at, row::encode_credentials(&credentials));
+        }
+    }
+    Ok(())
 }
 
 fn list<T>(

@@ -120,7 +120,15 @@ fn changes_are_checked() {
         });
         directory.put_credentials(ids[0], held.clone()).await.unwrap();
         assert_eq!(directory.credentials(ids[0]).unwrap(), Some(held.clone()));
-        assert!(matches!(directory.put_credentials(upper, held).await, Err(DirectoryError::Missing)));
+        assert!(matches!(directory.put_credentials(upper, held.clone()).await, Err(DirectoryError::Missing)));
+        // Verifiers go with the domain's wish for them, and nothing else goes.
+        let mut wants = domain("x.test");
+        wants.cram_md5 = true;
+        directory.put_domain(wants, true).await.unwrap();
+        assert_eq!(directory.credentials(ids[0]).unwrap(), Some(held.clone()));
+        directory.put_domain(domain("x.test"), true).await.unwrap();
+        held.list[0].cram_md5 = None;
+        assert_eq!(directory.credentials(ids[0]).unwrap(), Some(held));
 
         directory.remove_alias("info@x.test").await.unwrap();
         assert!(matches!(directory.remove_alias("info@x.test").await, Err(DirectoryError::Missing)));
