@@ -8,6 +8,7 @@ pub mod address;
 pub mod advice;
 pub mod date;
 pub mod hello;
+pub mod imap;
 pub mod machine;
 pub mod message;
 pub mod pop3;

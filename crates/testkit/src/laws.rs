@@ -4,6 +4,7 @@
 //! conversation is the same; memory stays within the limits; nothing panics.
 //! Each function panics where its law is broken.
 
+use crate::imap;
 use crate::pop3;
 use crate::script::Peer;
 use crate::smtp::{self, Setup, tls};
@@ -142,6 +143,38 @@ pub fn pop3_server(input: &[u8], cuts: &[usize], how: How) {
     let mut cut = pop3::Talk::new(setup);
     cut.feed(b"");
     pieces(input, cuts).for_each(|piece| cut.feed(piece));
+    assert_eq!(whole.events(), cut.events());
+    assert_eq!(whole.said.escape_ascii().to_string(), cut.said.escape_ascii().to_string());
+    assert_eq!(whole.ended(), cut.ended());
+    assert!(cut.held_max <= OUTPUT_BYTES_MAX, "{} octets of output lay about", cut.held_max);
+}
+
+/// A client that says anything to our IMAP server, before login or behind one.
+pub fn imap_server(input: &[u8], cuts: &[usize], how: How, logged_in: bool) {
+    let mut setup = imap::Setup::new(how);
+    let limits = &mut setup.limits;
+    limits.auth_line_bytes_max = 200;
+    limits.line_bytes_max = 300;
+    limits.command_bytes_max = 500;
+    limits.literals_max = 4;
+    limits.discard_bytes_max = 2000;
+    limits.login_discard_bytes_max = 1000;
+    limits.errors_max = 12;
+    let begin = || {
+        let mut talk = imap::Talk::new(setup.clone());
+        if logged_in {
+            talk.feed(b"a LOGIN ann@example.test \"secret word\"\r\nb SELECT INBOX\r\n");
+        }
+        talk
+    };
+    let (mut whole, mut cut) = (begin(), begin());
+    whole.feed(input);
+    cut.feed(b"");
+    for piece in pieces(input, cuts) {
+        cut.feed(piece);
+        let kept = cut.server.kept_bytes();
+        assert!(kept <= 2 * 500 + 300, "{kept} octets of a command are kept");
+    }
     assert_eq!(whole.events(), cut.events());
     assert_eq!(whole.said.escape_ascii().to_string(), cut.said.escape_ascii().to_string());
     assert_eq!(whole.ended(), cut.ended());

@@ -1,21 +1,16 @@
 //! A small fixed maildrop above the machine of POP3's server, and what drives both.
 //!
-//! [`USER`] has the password [`PASSWORD`] by every mechanism, and the three
-//! [`MESSAGES`].
+//! The account of [`crate::login`] has the three [`MESSAGES`].
 
+use crate::login::{self, Login, Said};
 use crate::script::{Peer, Script};
 use proto::machine::{Machine, Tick};
 use proto::pop3::Event;
 use proto::pop3::server::{Code, Limits, Offer, Server};
-use proto::proof::{How, Secret, Security, Tls, TlsVersion};
-use proto::sasl::{self, Answer, CramKey, Failure, Policy, Question, ScramKeys, Step};
+use proto::proof::{How, Security};
+use proto::sasl::{self, Policy};
 use std::collections::BTreeSet;
 
-/// Who may log in.
-pub const USER: &str = "ann@example.test";
-/// With this.
-pub const PASSWORD: &str = "secret word";
-const SALT: &[u8] = b"salt of ann";
 /// What lies in the maildrop.
 pub const MESSAGES: [&str; 3] = [
     "Subject: one\r\n\r\nfirst\r\n.dot\r\n..two\r\n",
@@ -91,19 +86,7 @@ impl Setup {
     /// Invented, where the connection is.
     #[must_use]
     pub fn security(&self) -> Security {
-        if self.how == How::Clear {
-            return Security::clear();
-        }
-        let tls = Tls {
-            version: TlsVersion::Tls13,
-            cipher: "TLS_AES_256_GCM_SHA384",
-            group: None,
-            server_name: None,
-            exporter: None,
-            end_point: Vec::new(),
-            client_addresses: vec![USER.to_owned()],
-        };
-        Security::established(self.how, tls)
+        login::security(self.how)
     }
 
     /// The machine of a connection with this protection.
@@ -126,10 +109,7 @@ impl Setup {
 /// The session above the machine: what it knows and what it was told.
 #[derive(Default)]
 pub struct Above {
-    policy: Policy,
-    sasl: Option<sasl::Server>,
-    /// SCRAM's last message is on its way; what comes next is its acknowledgement.
-    proven: bool,
+    login: Login,
     deleted: BTreeSet<u32>,
     /// What the machine answered by itself and told.
     pub events: Vec<String>,
@@ -139,42 +119,24 @@ impl Above {
     /// Begins, or begins anew behind STLS.
     #[must_use]
     pub fn new(setup: &Setup) -> Above {
-        Above { policy: setup.policy.clone(), ..Above::default() }
+        Above { login: Login::new(setup.policy.clone()), ..Above::default() }
     }
 
     /// Answers an event. True: it was STLS, which whoever moves the bytes answers.
     pub fn answer(&mut self, server: &mut Server, event: Event<'_>) -> bool {
         match event {
             Event::Login { user, password } => {
-                if user == USER && password == Secret::new(PASSWORD) {
+                if Login::knows(&user, &password) {
                     server.logged_in("logged in");
                 } else {
                     server.login_failed(Code::Auth, "wrong user name or password");
                 }
             }
             Event::Auth { mechanism, initial } => {
-                let security = server.security().clone();
-                let offered = sasl::offer(&self.policy, &security);
-                let (sasl, step) = sasl::Server::start(
-                    mechanism,
-                    &offered,
-                    &security,
-                    &[5; 18],
-                    1_700_000_000,
-                    "mail.example.test",
-                    initial,
-                );
-                self.sasl = Some(sasl);
-                self.step(server, step);
+                let said = self.login.start(mechanism, initial, server.security());
+                Above::say(server, said);
             }
-            Event::AuthMessage(message) => {
-                if std::mem::take(&mut self.proven) {
-                    server.logged_in("logged in");
-                    return false;
-                }
-                let step = self.sasl.as_mut().unwrap().receive(&message);
-                self.step(server, step);
-            }
+            Event::AuthMessage(message) => Above::say(server, self.login.message(&message)),
             Event::AuthCancelled | Event::Quit | Event::Refused(_) | Event::Language(_) | Event::Utf8 => {
                 self.events.push(format!("{event:?}"));
             }
@@ -184,33 +146,12 @@ impl Above {
         false
     }
 
-    fn step(&mut self, server: &mut Server, step: Step) {
-        match step {
-            Step::Challenge(challenge) => server.auth_challenge(&challenge),
-            Step::Ask(question) => {
-                let secret = Secret::new(PASSWORD);
-                let answer = match &question {
-                    Question::Password { user, password } => {
-                        Answer::Verdict(user == USER && *password == secret)
-                    }
-                    Question::Certificate { user } => Answer::Verdict(user == USER),
-                    Question::CramKeys { .. } => Answer::Cram(vec![CramKey::from_password(&secret).unwrap()]),
-                    Question::ScramKeys { hash, .. } => Answer::Scram {
-                        salt: SALT.to_vec(),
-                        iterations: 4096,
-                        keys: vec![ScramKeys::derive(*hash, &secret, SALT, 4096).unwrap()],
-                    },
-                };
-                let step = self.sasl.as_mut().unwrap().answer(answer);
-                self.step(server, step);
-            }
-            Step::Success { last: None, .. } => server.logged_in("logged in"),
-            Step::Success { last: Some(last), .. } => {
-                self.proven = true;
-                server.auth_challenge(&last);
-            }
-            Step::Failure(Failure::Malformed) => server.err(None, "malformed"),
-            Step::Failure(_) => server.login_failed(Code::Auth, "wrong user name or password"),
+    fn say(server: &mut Server, said: Said) {
+        match said {
+            Said::Challenge(challenge) => server.auth_challenge(&challenge),
+            Said::In => server.logged_in("logged in"),
+            Said::Wrong => server.login_failed(Code::Auth, "wrong user name or password"),
+            Said::Malformed => server.err(None, "malformed"),
         }
     }
 

@@ -9,7 +9,8 @@ use proto::pop3::server::Code;
 use proto::pop3::{Event, Refusal};
 use proto::proof::How;
 use std::path::Path;
-use testkit::pop3::{MESSAGES, Setup, Talk, USER};
+use testkit::login::USER;
+use testkit::pop3::{MESSAGES, Setup, Talk};
 use testkit::script::{self, Peer};
 
 #[test]

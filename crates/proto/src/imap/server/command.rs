@@ -1,0 +1,319 @@
+//! One command: through the gate, then answered here or handed up.
+
+use super::append::Walk;
+use super::reply::Condition;
+use super::{Server, Wait};
+use crate::imap::code::Code;
+use crate::imap::command::{Command, Key};
+use crate::imap::framing::Framed;
+use crate::imap::gate::{self, Row, State, Verdict};
+use crate::imap::language::text;
+use crate::imap::parse::{self, Announced};
+use crate::imap::set::SetOrSaved;
+use crate::imap::{Event, Refusal};
+use crate::sasl::Mechanism;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+/// Stops the path of a command: it was refused, with what is to be told of it.
+type Stopped<'a> = Option<Event<'a>>;
+
+impl Server {
+    pub(super) fn command<'a>(&mut self, framed: Framed<'a>) -> Option<Event<'a>> {
+        match framed {
+            Framed::Command(text) => match self.admit(&text, None) {
+                Ok((row, at)) => self.run(row, &text, at),
+                Err(stopped) => stopped,
+            },
+            Framed::Literal(announced) => self.announced(announced),
+            Framed::TooLong => {
+                self.name_kept();
+                self.refuse(Some(Refusal::Syntax), Condition::Bad, Some(Code::Limit), text::LINE_TOO_LONG)
+            }
+            Framed::BadBytes => {
+                self.name_kept();
+                self.refuse_syntax(text::LINE_BYTES)
+            }
+            // Read away, or a literal that passes: neither comes between commands.
+            Framed::Data(_) | Framed::ReadAway | Framed::Flood => None,
+        }
+    }
+
+    /// A command so far, with a literal to come. The gate is asked now: a client that waits is
+    /// refused before it has sent its password.
+    fn announced<'a>(&mut self, announced: Announced) -> Option<Event<'a>> {
+        if self.gather.literals() == 0 {
+            let text = Zeroizing::new(self.gather.text().to_vec());
+            let (row, at) = match self.admit(&text, Some(announced)) {
+                Ok(admitted) => admitted,
+                Err(stopped) => return stopped,
+            };
+            if streams(row) {
+                self.wait = Wait::Append(Box::new(Walk::new(&text, at, false)));
+                return None;
+            }
+        }
+        self.gather_literal(announced).err().flatten()
+    }
+
+    /// Gathers a literal with the command, if there is room for it.
+    pub(super) fn gather_literal<'a>(&mut self, announced: Announced) -> Result<(), Stopped<'a>> {
+        let limits = &self.limits;
+        let (all, one) = if self.state == State::NotAuthenticated {
+            // LOGIN has two arguments; a stranger needs no more room than that.
+            let one = limits.login_literal_bytes_max;
+            (limits.auth_line_bytes_max as u64 + 2 * one, one)
+        } else {
+            (limits.command_bytes_max as u64, u64::MAX)
+        };
+        let room = all.saturating_sub(self.gather.text().len() as u64).min(one);
+        let syntax = Some(Refusal::Syntax);
+        if announced.bytes > room {
+            return Err(self.refuse(syntax, Condition::Bad, Some(Code::TooBig), text::LITERAL_TOO_LONG));
+        }
+        if self.gather.literals() >= self.limits.literals_max {
+            return Err(self.refuse(syntax, Condition::Bad, Some(Code::Limit), text::LITERALS_TOO_MANY));
+        }
+        self.go_ahead(announced);
+        self.gather.take_literal();
+        Ok(())
+    }
+
+    /// Lets a client that waits send its literal.
+    pub(super) fn go_ahead(&mut self, announced: Announced) {
+        if announced.sync {
+            let line = format!("+ Ready for {} octets\r\n", announced.bytes);
+            self.output.extend_from_slice(line.as_bytes());
+            self.answered = true;
+        }
+    }
+
+    /// Takes tag and word from what is kept of a command that is no good otherwise.
+    fn name_kept(&mut self) {
+        self.tag.clear();
+        if let Ok(head) = parse::head(self.gather.text()) {
+            self.tag.push_str(head.tag);
+        }
+    }
+
+    /// May this command pass? Its row, and where its arguments begin. `ahead` is the literal with which
+    /// the text ends.
+    fn admit<'a>(
+        &mut self,
+        text: &[u8],
+        ahead: Option<Announced>,
+    ) -> Result<(&'static Row, usize), Stopped<'a>> {
+        self.tag.clear();
+        let head = match parse::head(text) {
+            Ok(head) => head,
+            Err(fault) => return Err(self.refuse_fault(&fault)),
+        };
+        self.tag.push_str(head.tag);
+        let Some(row) = gate::find(&head.word) else {
+            return Err(self.refuse_syntax(text::UNKNOWN));
+        };
+        self.row = Some(row);
+        let bug = |server: &mut Server, text: &'static str| {
+            Err(server.refuse(Some(Refusal::Syntax), Condition::Bad, Some(Code::ClientBug), text))
+        };
+        match gate::check(row, self.state, self.door()) {
+            Verdict::Go => Ok((row, head.arguments)),
+            Verdict::LoginNeedsTls => {
+                let rest = text.get(head.arguments..).unwrap_or_default();
+                let exposed = if row.name == "LOGIN" {
+                    // A client that waits to send a literal has not sent its password yet.
+                    !rest.is_empty() && !ahead.is_some_and(|announced| announced.sync)
+                } else {
+                    initial_is_secret(rest)
+                };
+                let refusal = Some(Refusal::LoginNeedsTls { exposed });
+                let text = self.offer.needs_tls_text.clone();
+                Err(self.refuse(refusal, Condition::No, Some(Code::PrivacyRequired), text))
+            }
+            Verdict::NotOffered => {
+                let text = if row.name == "LOGIN" { text::NO_LOGIN } else { text::NOT_OFFERED };
+                Err(self.refuse(Some(Refusal::MechanismNotOffered), Condition::No, Some(Code::Cannot), text))
+            }
+            Verdict::AlreadyEncrypted => bug(self, text::TLS_ACTIVE),
+            Verdict::CannotEncrypt => bug(self, text::TLS_UNAVAILABLE),
+            Verdict::CannotCompress => bug(self, text::COMPRESS_UNAVAILABLE),
+            Verdict::LoggedIn => bug(self, text::LOGGED_IN),
+            Verdict::NotLoggedIn => bug(self, text::NOT_LOGGED_IN),
+            Verdict::NotSelected => bug(self, text::NOT_SELECTED),
+            Verdict::Selected => bug(self, text::SELECTED),
+            Verdict::UidRequired => Err(self.uid_required()),
+        }
+    }
+
+    fn uid_required<'a>(&mut self) -> Stopped<'a> {
+        self.refuse(Some(Refusal::Syntax), Condition::Bad, Some(Code::UidRequired), text::UID_REQUIRED)
+    }
+
+    /// A whole command that the gate let through.
+    fn run<'a>(&mut self, row: &'static Row, text: &[u8], at: usize) -> Option<Event<'a>> {
+        let rest = text.get(at..).unwrap_or_default();
+        match row.name {
+            _ if streams(row) => {
+                self.wait = Wait::Append(Box::new(Walk::new(text, at, true)));
+                None
+            }
+            "CAPABILITY" | "LOGOUT" | "STARTTLS" if !rest.is_empty() => {
+                self.refuse_syntax(text::NO_ARGUMENTS)
+            }
+            "CAPABILITY" => {
+                self.output.extend_from_slice(b"* ");
+                self.capabilities();
+                self.output.extend_from_slice(b"\r\n");
+                self.say(text::CAPABILITIES);
+                None
+            }
+            "LOGOUT" => {
+                self.output.extend_from_slice(b"* BYE ");
+                self.end_with(text::BYE);
+                self.say(text::LOGGED_OUT);
+                self.wait = Wait::End;
+                Some(Event::Logout)
+            }
+            "STARTTLS" => self.ask(Event::StartTls),
+            "ENABLE" => self.enable(rest),
+            "LOGIN" => match parse::login(rest) {
+                Ok((user, password)) => self.ask(Event::Login { user, password }),
+                Err(fault) => self.refuse_fault(&fault),
+            },
+            "AUTHENTICATE" => self.authenticate(rest),
+            word => match parse::arguments(word, rest, self.dialect()) {
+                Ok(command) if self.enabled.uid_only && names_sequence(&command) => self.uid_required(),
+                Ok(command) => self.ask(Event::Command(Box::new(command))),
+                Err(fault) => self.refuse_fault(&fault),
+            },
+        }
+    }
+
+    /// Hands it up; the session answers.
+    fn ask<'a>(&mut self, event: Event<'a>) -> Option<Event<'a>> {
+        self.wait = Wait::Session;
+        Some(event)
+    }
+
+    /// The machine's own tagged OK.
+    fn say(&mut self, text: &str) {
+        self.tagged(Condition::Ok, None, text);
+        self.errors = 0;
+        self.finish();
+    }
+
+    /// ENABLE (RFC 5161): names what it newly switched on, and nothing else.
+    fn enable<'a>(&mut self, rest: &[u8]) -> Option<Event<'a>> {
+        let words = match parse::enable(rest) {
+            Ok(words) => words,
+            Err(fault) => return self.refuse_fault(&fault),
+        };
+        self.output.extend_from_slice(b"* ENABLED");
+        for word in words {
+            let enabled = &mut self.enabled;
+            let (flag, name) = match word.as_str() {
+                "IMAP4REV2" => (&mut enabled.rev2, "IMAP4rev2"),
+                "UTF8=ACCEPT" => (&mut enabled.utf8, "UTF8=ACCEPT"),
+                "CONDSTORE" => (&mut enabled.condstore, "CONDSTORE"),
+                "QRESYNC" => (&mut enabled.qresync, "QRESYNC"),
+                "UIDONLY" => (&mut enabled.uid_only, "UIDONLY"),
+                _ => continue,
+            };
+            if !std::mem::replace(flag, true) {
+                self.output.push(b' ');
+                self.output.extend_from_slice(name.as_bytes());
+            }
+        }
+        // RFC 7162 3.2.3: QRESYNC switches CONDSTORE on.
+        self.enabled.condstore |= self.enabled.qresync;
+        self.output.extend_from_slice(b"\r\n");
+        self.say(text::ENABLED);
+        None
+    }
+
+    /// AUTHENTICATE (RFC 9051 6.2.2) with an initial response (RFC 4959).
+    fn authenticate<'a>(&mut self, rest: &[u8]) -> Option<Event<'a>> {
+        let (name, initial) = match parse::authenticate(rest) {
+            Ok(parsed) => parsed,
+            Err(fault) => return self.refuse_fault(&fault),
+        };
+        let mechanism =
+            Mechanism::from_name(&name).filter(|mechanism| self.offer.mechanisms.contains(mechanism));
+        let Some(mechanism) = mechanism else {
+            let refusal = Some(Refusal::MechanismNotOffered);
+            return self.refuse(refusal, Condition::No, Some(Code::Cannot), text::NOT_OFFERED);
+        };
+        let initial = match initial {
+            None => None,
+            Some(b"=") => Some(Vec::new()),
+            Some(encoded) => match STANDARD.decode(encoded) {
+                Ok(initial) => Some(initial),
+                Err(_) => return self.refuse_syntax(text::BASE64),
+            },
+        };
+        self.ask(Event::Auth { mechanism, initial })
+    }
+
+    /// The client's turn in a SASL exchange.
+    pub(super) fn sasl_response<'a>(&mut self, framed: Framed<'a>) -> Option<Event<'a>> {
+        let Framed::Command(line) = framed else {
+            let long = matches!(framed, Framed::TooLong);
+            return self.cancel(if long { text::LINE_TOO_LONG } else { text::LINE_BYTES });
+        };
+        if &*line == b"*" {
+            return self.cancel(text::CANCELLED);
+        }
+        match STANDARD.decode(&*line) {
+            Ok(message) => self.ask(Event::AuthMessage(Zeroizing::new(message))),
+            Err(_) => self.cancel(text::BASE64),
+        }
+    }
+
+    /// Ends a SASL exchange by the client's wish or fault: BAD (RFC 9051 6.2.2).
+    fn cancel<'a>(&mut self, text: &'static str) -> Option<Event<'a>> {
+        match self.refuse_syntax(text) {
+            Some(Event::Refused(Refusal::TooManyErrors)) => Some(Event::Refused(Refusal::TooManyErrors)),
+            _ => Some(Event::AuthCancelled),
+        }
+    }
+}
+
+/// Commands whose literals pass through.
+fn streams(row: &Row) -> bool {
+    matches!(row.name, "APPEND" | "REPLACE" | "UID REPLACE")
+}
+
+/// Did the initial response of a refused AUTHENTICATE give a secret away? The challenge
+/// mechanisms and the user name of LOGIN did not; PLAIN and whatever we do not
+/// know (bearer tokens) did.
+fn initial_is_secret(rest: &[u8]) -> bool {
+    let mut words = rest.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
+    let name = words.next().and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
+    let initial = words.next().unwrap_or_default();
+    let tells = matches!(Mechanism::from_name(name), None | Some(Mechanism::Plain));
+    tells && !initial.is_empty() && initial != b"="
+}
+
+/// Sequence numbers inside a command whose word is allowed with UIDONLY (RFC 9586 section 3).
+fn names_sequence(command: &Command) -> bool {
+    match command {
+        Command::Search(search)
+        | Command::Sort { search, .. }
+        | Command::Thread { search, .. }
+        | Command::Multisearch { search, .. } => key_names_sequence(&search.key),
+        Command::Select(select) => select.qresync.as_ref().is_some_and(|known| known.matches.is_some()),
+        _ => false,
+    }
+}
+
+/// The parser bounds the depth of keys.
+fn key_names_sequence(key: &Key) -> bool {
+    match key {
+        Key::Set(SetOrSaved::Set(_)) => true,
+        Key::And(keys) => keys.iter().any(key_names_sequence),
+        Key::Or(one, other) => key_names_sequence(one) || key_names_sequence(other),
+        Key::Not(key) | Key::Fuzzy(key) => key_names_sequence(key),
+        _ => false,
+    }
+}

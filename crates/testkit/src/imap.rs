@@ -1,0 +1,401 @@
+//! A small fixed session above the machine of IMAP's server, and what drives both.
+//!
+//! The account of [`crate::login`] has two mailboxes, INBOX with three messages and Archive
+//! with one. What the commands do to mailboxes is not shown here, only that they arrive and are answered:
+//! nothing changes them. Some names and sizes are refused, so that each step of APPEND can be.
+
+use crate::login::{self, Login, Said};
+use crate::script::{Peer, Script};
+use proto::imap::code::Code;
+use proto::imap::command::{Command, Fetch};
+use proto::imap::encode;
+use proto::imap::language;
+use proto::imap::server::{Limits, Offer, Server};
+use proto::imap::set::SetOrSaved;
+use proto::imap::{Append, Event};
+use proto::machine::{Machine, Tick};
+use proto::proof::{How, Security};
+use proto::sasl::{self, Policy};
+
+/// Mailboxes and how many messages they have; the UIDs are ten times the numbers.
+pub const MAILBOXES: [(&str, u32); 2] = [("INBOX", 3), ("Archive", 1)];
+/// Octets of a literal that the session refuses as too much for its quota.
+const QUOTA_BYTES: u64 = 1000;
+
+/// How a connection is set up; the head of a transcript.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Protection of the connection.
+    pub how: How,
+    /// Which mechanisms there are.
+    pub policy: Policy,
+    /// Of the machine.
+    pub limits: Limits,
+    /// STARTTLS can be had.
+    pub starttls: bool,
+    /// LOGIN may be used where passwords may.
+    pub login: bool,
+    /// COMPRESS can be had.
+    pub compress: bool,
+    /// Bytes in clear are taken to have come behind STARTTLS.
+    pub early_bytes: bool,
+    /// Octets of one message.
+    pub append_bytes_max: u64,
+    /// As CAPABILITY says it.
+    pub message_limit: Option<u32>,
+}
+
+impl Setup {
+    /// The usual one.
+    #[must_use]
+    pub fn new(how: How) -> Setup {
+        Setup {
+            how,
+            policy: Policy { cram_md5: true, ..Policy::default() },
+            limits: Limits::default(),
+            starttls: true,
+            login: true,
+            compress: true,
+            early_bytes: false,
+            append_bytes_max: 2000,
+            message_limit: None,
+        }
+    }
+
+    /// What a transcript's head asks for.
+    ///
+    /// # Errors
+    /// The setting that is none.
+    pub fn of(script: &Script) -> Result<Setup, String> {
+        let mut setup = Setup::new(How::Implicit);
+        for (key, value) in script.settings() {
+            setup.set(key, value)?;
+        }
+        Ok(setup)
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let number = || value.parse::<u32>().map_err(|e| format!("{key}: {e}"));
+        match (key, value) {
+            ("security", "clear") => self.how = How::Clear,
+            ("security", "implicit") => self.how = How::Implicit,
+            ("clear_allowed", _) => self.policy.clear_allowed = value == "yes",
+            ("password_sent", _) => self.policy.password_sent = value == "yes",
+            ("starttls", _) => self.starttls = value == "yes",
+            ("login", _) => self.login = value == "yes",
+            ("compress", _) => self.compress = value == "yes",
+            ("early-bytes", _) => self.early_bytes = value == "yes",
+            ("message_limit", _) => self.message_limit = Some(number()?),
+            ("errors_max", _) => self.limits.errors_max = number()?,
+            ("auth_failures_max", _) => self.limits.auth_failures_max = number()?,
+            ("auth_line_bytes_max", _) => self.limits.auth_line_bytes_max = number()? as usize,
+            ("line_bytes_max", _) => self.limits.line_bytes_max = number()? as usize,
+            ("command_bytes_max", _) => self.limits.command_bytes_max = number()? as usize,
+            ("append_messages_max", _) => self.limits.append_messages_max = number()?,
+            ("literals_max", _) => self.limits.literals_max = number()? as usize,
+            ("discard_bytes_max", _) => self.limits.discard_bytes_max = number()?.into(),
+            ("login_discard_bytes_max", _) => self.limits.login_discard_bytes_max = number()?.into(),
+            _ => return Err(format!("unknown setting {key}: {value}")),
+        }
+        Ok(())
+    }
+
+    /// Invented, where the connection is.
+    #[must_use]
+    pub fn security(&self) -> Security {
+        login::security(self.how)
+    }
+
+    /// The machine of a connection with this protection.
+    #[must_use]
+    pub fn server(&self, security: Security, now: Tick) -> Server {
+        let mechanisms = sasl::offer(&self.policy, &security);
+        let offer = Offer {
+            host: "mail.example.test".to_owned(),
+            starttls: self.starttls,
+            login: self.login && self.policy.password_sent && !mechanisms.is_empty(),
+            mechanisms,
+            compress: self.compress,
+            needs_tls_text: "Encryption required: use TLS".to_owned(),
+            append_bytes_max: self.append_bytes_max,
+            message_limit: self.message_limit,
+        };
+        Server::new(offer, self.limits.clone(), security, now)
+    }
+}
+
+/// The session above the machine: what it knows and what it was told.
+#[derive(Default)]
+pub struct Above {
+    login: Login,
+    /// How many messages the open mailbox has.
+    selected: Option<u32>,
+    /// Octets of the text of a message, so far.
+    text: Vec<u8>,
+    /// APPEND goes to a mailbox whose disk fails.
+    failing: bool,
+    /// What the machine answered by itself and told, and the steps of APPEND.
+    pub events: Vec<String>,
+}
+
+impl Above {
+    /// Begins, or begins anew behind STARTTLS.
+    #[must_use]
+    pub fn new(setup: &Setup) -> Above {
+        Above { login: Login::new(setup.policy.clone()), ..Above::default() }
+    }
+
+    /// Answers an event. True: it was STARTTLS, which whoever moves the bytes answers.
+    pub fn answer(&mut self, server: &mut Server, event: Event<'_>) -> bool {
+        match event {
+            Event::Login { user, password } => {
+                let said = if Login::knows(&user, &password) { Said::In } else { Said::Wrong };
+                Above::say(server, said);
+            }
+            Event::Auth { mechanism, initial } => {
+                let said = self.login.start(mechanism, initial, server.security());
+                Above::say(server, said);
+            }
+            Event::AuthMessage(message) => Above::say(server, self.login.message(&message)),
+            Event::AuthCancelled | Event::Logout | Event::Refused(_) => {
+                self.events.push(format!("{event:?}"))
+            }
+            Event::StartTls => return true,
+            Event::IdleDone => {
+                self.events.push("IdleDone".to_owned());
+                server.ok(None, "IDLE is over");
+            }
+            Event::Append(step) => self.append(server, step),
+            Event::Command(command) => {
+                self.events.push(format!("{command:?}"));
+                self.command(server, *command);
+            }
+        }
+        false
+    }
+
+    fn say(server: &mut Server, said: Said) {
+        let wrong = "wrong user name or password";
+        match said {
+            Said::Challenge(challenge) => server.auth_challenge(&challenge),
+            Said::In => server.logged_in("logged in"),
+            Said::Wrong => server.login_failed(Code::AuthenticationFailed, wrong),
+            Said::Malformed => server.bad(None, "malformed"),
+        }
+    }
+
+    /// Each step is told; the text of a message in one piece, when it is complete.
+    fn append(&mut self, server: &mut Server, step: Append<'_>) {
+        if let Append::Data(octets) = step {
+            self.text.extend_from_slice(octets);
+            if self.failing {
+                server.append_refuse(Some(Code::ServerBug), "the disk is broken");
+                self.text.clear();
+            }
+            return;
+        }
+        let text = std::mem::take(&mut self.text);
+        if !text.is_empty() && !matches!(step, Append::Aborted) {
+            self.events.push(format!("Data {}", crate::script::escape(&text)));
+        }
+        self.events.push(format!("{step:?}"));
+        match step {
+            Append::Begin { mailbox, .. } => {
+                self.failing = mailbox == "Failing";
+                match mailbox.as_str() {
+                    "Locked" => server.append_refuse(Some(Code::NoPerm), "you may not put messages there"),
+                    "INBOX" | "Archive" | "Failing" => server.append_go(),
+                    _ => server.append_refuse(Some(Code::TryCreate), "no such mailbox"),
+                }
+            }
+            Append::Message { flags, .. } if flags.len() > 5 => {
+                server.append_refuse(Some(Code::Limit), "too many flags");
+            }
+            Append::Text { bytes, .. } if bytes > QUOTA_BYTES => {
+                server.append_refuse(Some(Code::OverQuota), "the mailbox is full");
+            }
+            Append::Url(url) if !url.starts_with("/INBOX") => {
+                server.append_refuse(Some(Code::BadUrl(url)), "no such message");
+            }
+            Append::Message { .. } | Append::Text { .. } | Append::Url(_) => server.append_go(),
+            Append::End => server.ok(None, "APPEND completed"),
+            Append::Data(_) | Append::MessageEnd | Append::Aborted => {}
+        }
+    }
+
+    fn command(&mut self, server: &mut Server, command: Command) {
+        match command {
+            Command::Select(select) => return self.select(server, &select.mailbox, select.read_only),
+            Command::Close | Command::Unselect => {
+                self.selected = None;
+                server.set_selected(false);
+            }
+            Command::Fetch(fetch) => self.fetch(server, &fetch),
+            Command::Search(_) => server.output().extend_from_slice(b"* SEARCH 1\r\n"),
+            Command::List(_) => {
+                for (name, _) in MAILBOXES {
+                    server.output().extend_from_slice(format!("* LIST () \"/\" {name}\r\n").as_bytes());
+                }
+            }
+            Command::Idle => {
+                server.idle_begin();
+                server.output().extend_from_slice(b"* 4 EXISTS\r\n");
+                return;
+            }
+            Command::Unauthenticate => {
+                self.selected = None;
+                return server.unauthenticated();
+            }
+            Command::Compress => server.set_compressed(),
+            Command::Language(ranges) => return Above::language(server, &ranges),
+            Command::Delete(name) if name == "INBOX" => return server.no(Some(Code::Cannot), "not INBOX"),
+            Command::Noop if self.selected.is_some() && server.may_expunge() => {
+                server.untagged_ok(None, "an EXPUNGE could be told here");
+            }
+            _ => {}
+        }
+        server.ok(None, "done");
+    }
+
+    fn select(&mut self, server: &mut Server, mailbox: &str, read_only: bool) {
+        let found = MAILBOXES.iter().find(|(name, _)| *name == mailbox);
+        self.selected = found.map(|(_, count)| *count);
+        // RFC 9051 6.3.2: a SELECT that fails leaves no mailbox open.
+        server.set_selected(found.is_some());
+        let Some((_, count)) = found else {
+            return server.no(Some(Code::NonExistent), "no such mailbox");
+        };
+        server.output().extend_from_slice(format!("* {count} EXISTS\r\n").as_bytes());
+        server.untagged_ok(Some(Code::UidValidity(7)), "UIDs are valid");
+        server.ok(Some(if read_only { Code::ReadOnly } else { Code::ReadWrite }), "selected");
+    }
+
+    fn fetch(&mut self, server: &mut Server, fetch: &Fetch) {
+        let count = self.selected.unwrap_or_default();
+        let SetOrSaved::Set(set) = &fetch.set else { return };
+        let factor = if fetch.uid { 10 } else { 1 };
+        let ranges = set.resolve(count * factor);
+        let named = |n: u32| ranges.iter().any(|&(from, to)| (from..=to).contains(&(n * factor)));
+        let uid_only = server.enabled().uid_only;
+        for n in (1..=count).filter(|&n| named(n)) {
+            let out = server.output();
+            let line = if uid_only {
+                format!("* {} UIDFETCH (FLAGS ", n * 10)
+            } else {
+                format!("* {n} FETCH (FLAGS ")
+            };
+            out.extend_from_slice(line.as_bytes());
+            encode::flags(u64::from(n), &[], out);
+            out.extend_from_slice(b")\r\n");
+        }
+        if !server.may_expunge() {
+            server.untagged_ok(None, "no EXPUNGE may be told here");
+        }
+    }
+
+    fn language(server: &mut Server, ranges: &[String]) {
+        if ranges.is_empty() {
+            let tags = language::TAGS.map(|tag| format!("\"{tag}\"")).join(" ");
+            server.output().extend_from_slice(format!("* LANGUAGE ({tags})\r\n").as_bytes());
+            return server.ok(None, "done");
+        }
+        match language::find(ranges) {
+            Some(tag) => {
+                server.output().extend_from_slice(format!("* LANGUAGE (\"{tag}\")\r\n").as_bytes());
+                server.set_language(tag);
+                server.ok(None, "done");
+            }
+            None => server.no(None, "no such language"),
+        }
+    }
+}
+
+/// A machine, the fixed session above it, and the input that was not used up.
+pub struct Talk {
+    setup: Setup,
+    /// The machine.
+    pub server: Server,
+    above: Above,
+    now: Tick,
+    /// What the machine said and was not taken yet.
+    pub said: Vec<u8>,
+    /// The most octets of output that lay about at one time.
+    pub held_max: usize,
+}
+
+impl Talk {
+    /// A fresh connection.
+    #[must_use]
+    pub fn new(setup: Setup) -> Talk {
+        let server = setup.server(setup.security(), Tick(0));
+        let above = Above::new(&setup);
+        Talk { setup, server, above, now: Tick(0), said: Vec::new(), held_max: 0 }
+    }
+
+    /// What the session was told.
+    #[must_use]
+    pub fn events(&self) -> &[String] {
+        &self.above.events
+    }
+
+    fn secure(&mut self) {
+        if self.setup.early_bytes {
+            return self.server.tls_early_bytes();
+        }
+        self.server.tls_go_ahead();
+        self.said.append(self.server.output());
+        self.setup.how = How::StartTls;
+        self.server = self.setup.server(self.setup.security(), self.now);
+        let events = std::mem::take(&mut self.above.events);
+        self.above = Above { events, ..Above::new(&self.setup) };
+    }
+}
+
+impl Peer for Talk {
+    fn feed(&mut self, bytes: &[u8]) {
+        let mut input = bytes;
+        self.said.append(self.server.output());
+        while !self.server.ended() {
+            let (used, event) = self.server.receive(input, self.now);
+            assert!(used <= input.len(), "more was used up than there was");
+            input = &input[used..];
+            self.held_max = self.held_max.max(self.server.output().len());
+            match event {
+                Some(event) => {
+                    let starts_tls = self.above.answer(&mut self.server, event);
+                    if starts_tls {
+                        self.secure();
+                    }
+                }
+                None if used == 0 => break,
+                None => {}
+            }
+            self.said.append(self.server.output());
+        }
+        assert!(self.server.ended() || input.is_empty(), "the machine keeps half lines itself");
+    }
+
+    fn take_said(&mut self) -> Vec<u8> {
+        self.said.append(self.server.output());
+        std::mem::take(&mut self.said)
+    }
+
+    fn take_events(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.above.events)
+    }
+
+    fn pass(&mut self, seconds: u32) {
+        self.now = self.now.plus_seconds(seconds);
+        if self.server.deadline() <= self.now {
+            self.server.timeout(self.now);
+        }
+    }
+
+    fn shutdown(&mut self) {
+        self.server.shutdown();
+    }
+
+    fn ended(&self) -> bool {
+        self.server.ended()
+    }
+}
