@@ -69,6 +69,8 @@ pub enum Next {
     StartTls,
     /// Send what is in the output, then close.
     Close,
+    /// Send what is in the output; from then on both directions are compressed (RFC 4978).
+    Compress,
 }
 
 /// Why a connection ended; for the session facts and the log.
@@ -118,6 +120,17 @@ pub trait Session: Sized + Send {
         event: <Self::Machine as Machine>::Event<'a>,
         wire: &mut Wire<'_>,
     ) -> impl Future<Output = Next> + Send;
+
+    /// Resolves when the session has something to say of its own while it waits for its peer; asked only then, and
+    /// dropped when the peer speaks first. Cancel-safe. Most sessions never have.
+    fn wakes(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
+
+    /// [`Session::wakes`] has resolved: writes what there is to say.
+    fn woken(&mut self, _wire: &mut Wire<'_>) -> impl Future<Output = Next> + Send {
+        std::future::ready(Next::Go)
+    }
 
     /// TLS is up after STARTTLS: the plain self is consumed, everything learnt in clear is forgotten (RFC 3207 4.2).
     fn secured(self, security: Security) -> Self;
@@ -221,6 +234,8 @@ enum Step {
     Close,
     /// STARTTLS was accepted by the session.
     StartTls,
+    /// Send, then compress both directions.
+    Compress,
 }
 
 /// The conversation under one state of security.
@@ -256,6 +271,11 @@ async fn converse<S: Session>(
         if matches!(step, Step::Close) || session.machine().ended() {
             return Pause::End(End::Finished);
         }
+        if matches!(step, Step::Compress) {
+            stream.compress(input.unread());
+            input.consume(input.unread().len());
+            continue;
+        }
         if matches!(step, Step::Flush) {
             continue;
         }
@@ -274,6 +294,14 @@ async fn converse<S: Session>(
                     Err(SendError::Stalled) => End::Stalled,
                     _ => End::TimedOut,
                 });
+            }
+            Woken::Session => {
+                let mut wire = Wire { stream, stall };
+                if let Next::Close = Box::pin(session.woken(&mut wire)).await {
+                    // What was written is sent below, on the way out.
+                    let sent = stream.send(session.machine().output(), stall).await;
+                    return Pause::End(sent.err().map_or(End::Finished, end_of));
+                }
             }
             Woken::Failed(end) => return Pause::End(end),
         }
@@ -308,6 +336,7 @@ async fn work_off<S: Session>(
             None | Some(Next::Go) => {}
             Some(Next::StartTls) => return Step::StartTls,
             Some(Next::Close) => return Step::Close,
+            Some(Next::Compress) => return Step::Compress,
         }
     }
 }
@@ -362,6 +391,7 @@ enum Woken {
     PeerEnded,
     Stop,
     Deadline,
+    Session,
     Failed(End),
 }
 
@@ -404,6 +434,7 @@ async fn next_input<S: Session>(
                 }
             }
             () = timer.rings(deadline) => return Woken::Deadline,
+            () = session.wakes() => return Woken::Session,
             _ = shutdown.wait_for(|stop| *stop), if !stopping => return Woken::Stop,
         }
     }

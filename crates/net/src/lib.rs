@@ -6,6 +6,7 @@ pub mod drive;
 pub mod listen;
 pub mod local;
 mod pool;
+mod squeeze;
 mod stream;
 pub mod tls;
 

@@ -9,6 +9,7 @@
 //! next await; what rustls wants to say (alerts, key updates, tickets) leaves with
 //! the next flush.
 
+use crate::squeeze::Squeeze;
 use rustls::ServerConnection;
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Write};
@@ -32,6 +33,8 @@ thread_local! {
 pub struct Stream {
     tcp: TcpStream,
     tls: Option<Box<ServerConnection>>,
+    /// Compression inside TLS.
+    squeeze: Option<Box<Squeeze>>,
     /// Sending failed: a second attempt would only wait as long again.
     dead: Option<SendError>,
 }
@@ -40,13 +43,13 @@ impl Stream {
     /// A connection in clear.
     #[must_use]
     pub fn clear(tcp: TcpStream) -> Stream {
-        Stream { tcp, tls: None, dead: None }
+        Stream { tcp, tls: None, squeeze: None, dead: None }
     }
 
     /// A connection whose handshake is done.
     pub(crate) fn secured(tcp: TcpStream, mut tls: Box<ServerConnection>) -> Stream {
         tls.set_buffer_limit(Some(SEND_BYTES_MAX));
-        Stream { tcp, tls: Some(tls), dead: None }
+        Stream { tcp, tls: Some(tls), squeeze: None, dead: None }
     }
 
     /// The socket under a clear connection, for a handshake.
@@ -60,12 +63,21 @@ impl Stream {
         self.tls.is_some()
     }
 
+    /// From here on both directions are compressed (RFC 4978); `early` is what was read already.
+    pub(crate) fn compress(&mut self, early: &[u8]) {
+        self.squeeze = Some(Box::new(Squeeze::new(early)));
+    }
+
     /// Takes what is there without waiting; `Ok(0)` is the peer's end. `into` must not be empty.
     pub(crate) fn try_read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let Stream { tcp, tls, .. } = self;
-        match tls {
+        let Stream { tcp, tls, squeeze, .. } = self;
+        let mut read = |into: &mut [u8]| match tls {
             None => read_socket(tcp, into),
             Some(tls) => SCRATCH.with_borrow_mut(|scratch| read_tls(tcp, tls, scratch, into)),
+        };
+        match squeeze {
+            None => read(into),
+            Some(squeeze) => squeeze.read(into, read),
         }
     }
 
@@ -81,12 +93,14 @@ impl Stream {
             output.clear();
             return Err(dead);
         }
+        let squeezed = self.squeeze.as_mut().map(|squeeze| squeeze.pack(output));
+        let bytes = squeezed.as_ref().unwrap_or(output);
         let mut sent = 0;
         let done = loop {
-            match self.try_send(&output[sent..]) {
+            match self.try_send(&bytes[sent..]) {
                 Ok(Progress { taken, drained }) => {
                     sent += taken;
-                    if drained && sent == output.len() {
+                    if drained && sent == bytes.len() {
                         break Ok(());
                     }
                 }

@@ -11,6 +11,7 @@ const BYTES_EACH_MAX: usize = 48 * 1024;
 /// Prints the figure, and fails only when it is far from what it should be.
 #[tokio::test]
 async fn a_thousand_idle_connections() {
+    let _alone = crate::SCALES.lock().await;
     let files = net::listen::raise_file_limit().unwrap();
     assert!(files >= 2 * CONNECTIONS as u64 + 500, "the hard limit of open files is only {files}");
     let keys = Keys::ecdsa();
