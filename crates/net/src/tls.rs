@@ -194,6 +194,7 @@ fn alpn_name(protocol: Protocol) -> &'static [u8] {
         Protocol::Smtp | Protocol::Submission => b"smtp",
         Protocol::Lmtp => b"lmtp",
         Protocol::Pop3 => b"pop3",
+        Protocol::Imap => b"imap",
     }
 }
 

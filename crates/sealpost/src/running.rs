@@ -33,6 +33,7 @@ impl Settings {
             },
             smtp: self.smtp.limits.clone(),
             pop3: self.pop3.limits.clone(),
+            imap: self.imap.clone(),
             mail: MailSettings {
                 header_bytes_max: self.smtp.header_bytes_max,
                 received_max: self.smtp.received_max as usize,

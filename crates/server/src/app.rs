@@ -5,7 +5,7 @@ use crate::maildrop::Maildrops;
 use proto::proof::Security;
 use proto::sasl::{Mechanism, Policy, offer};
 use proto::service::{Model, Protection, Protocol};
-use proto::{advice, pop3, smtp};
+use proto::{advice, imap, pop3, smtp};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -32,6 +32,8 @@ pub struct Settings {
     pub smtp: smtp::server::Limits,
     /// Limits of POP3 conversations.
     pub pop3: pop3::server::Limits,
+    /// Limits of IMAP conversations.
+    pub imap: imap::server::Limits,
     /// What is done to and asked of messages.
     pub mail: MailSettings,
     /// Seconds between two logins to one maildrop; 0 for none.
@@ -128,7 +130,9 @@ impl App {
         match protocol {
             Protocol::Lmtp => Vec::new(),
             Protocol::Smtp if !self.settings.clients_on_exchange => Vec::new(),
-            Protocol::Smtp | Protocol::Submission | Protocol::Pop3 => offer(&self.policy(security), security),
+            Protocol::Smtp | Protocol::Submission | Protocol::Pop3 | Protocol::Imap => {
+                offer(&self.policy(security), security)
+            }
         }
     }
 
@@ -175,6 +179,26 @@ impl App {
             mechanisms: self.mechanisms(listener.protocol, security),
             needs_tls_text: advice::needs_tls(&self.settings.model, listener.protocol),
             normalise_newlines: self.settings.mail.normalise_newlines,
+        }
+    }
+
+    /// What an IMAP listener says of itself.
+    #[must_use]
+    pub fn imap_offer(
+        &self,
+        listener: &proto::service::Listener,
+        security: &Security,
+    ) -> imap::server::Offer {
+        let mechanisms = self.mechanisms(listener.protocol, security);
+        imap::server::Offer {
+            host: self.settings.model.host.clone(),
+            starttls: listener.protection == Protection::StartTls && !security.is_encrypted(),
+            login: mechanisms.contains(&Mechanism::Plain),
+            mechanisms,
+            compress: true,
+            needs_tls_text: advice::needs_tls(&self.settings.model, listener.protocol),
+            append_bytes_max: self.settings.smtp.message_bytes_max,
+            message_limit: None,
         }
     }
 

@@ -8,13 +8,74 @@
 use crate::app::App;
 use crate::clock::unix_now;
 use futures_util::future::join_all;
+use proto::message::gist::{Gist, Limits, Scanner};
 use proto::message::trace;
 use proto::proof::AccountId;
 use proto::smtp::{Path, Reply};
 use std::sync::Arc;
+use store::Store;
 use store::account::{Account, Delivery, Flags, INBOX, Refused};
 use store::blob::{BodyRef, BodyWriter};
 use store::system::pending::{Entry, Recipient};
+
+/// A message on its way in: its octets are written and looked at in one pass, and copied once.
+#[derive(Debug)]
+pub struct Incoming {
+    writer: BodyWriter,
+    scanner: Scanner,
+}
+
+/// What became of it: durable.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The body.
+    pub body: BodyRef,
+    /// Octets of its header with the empty line.
+    pub header_bytes: u64,
+    /// See [`store::account::Detail::gist`].
+    pub gist: Vec<u8>,
+}
+
+impl Incoming {
+    /// Begins.
+    #[must_use]
+    pub fn new(store: &Store) -> Incoming {
+        Incoming { writer: store.bodies().writer(), scanner: Scanner::new(Limits::default()) }
+    }
+
+    /// The next octets of the body. Lines of one recipient alone do not belong to it.
+    ///
+    /// # Errors
+    /// The store's; what was written before is lost.
+    pub async fn write(&mut self, piece: &[u8]) -> Result<(), store::Error> {
+        self.scanner.feed(piece);
+        self.writer.write(piece).await
+    }
+
+    /// Octets written so far.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.writer.len()
+    }
+
+    /// True before the first octet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.writer.is_empty()
+    }
+
+    /// Makes it durable.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn finish(self) -> Result<Stored, store::Error> {
+        let gist = self.scanner.finish();
+        let body = self.writer.finish().await?;
+        // A gist that was made a moment ago can be read.
+        let header_bytes = Gist::read(&gist).map_or(0, |gist| gist.header().end.min(body.len));
+        Ok(Stored { body, header_bytes, gist })
+    }
+}
 
 /// A message whose body is durable.
 #[derive(Clone, Debug)]
@@ -27,6 +88,8 @@ pub struct Letter {
     pub body: BodyRef,
     /// Octets of its header with the empty line.
     pub header_bytes: u64,
+    /// See [`store::account::Detail::gist`].
+    pub gist: Vec<u8>,
     /// Unix seconds.
     pub received: i64,
 }
@@ -56,6 +119,7 @@ pub async fn all(app: &Arc<App>, letter: &Letter, targets: &[Target]) -> Reply {
         from: letter.from.as_ref().map(delivered_to).unwrap_or_default(),
         body: letter.body.clone(),
         header_bytes: letter.header_bytes,
+        gist: letter.gist.clone(),
         received: letter.received,
         recipients,
     };
@@ -98,6 +162,8 @@ async fn one_now(app: &App, letter: &Letter, account: AccountId, prefix: Vec<u8>
         body: letter.body.clone(),
         header_bytes: letter.header_bytes,
         flags: Flags::default(),
+        keywords: Vec::new(),
+        gist: letter.gist.clone(),
         received: letter.received,
         saved: unix_now(),
         token: None,
@@ -108,8 +174,8 @@ async fn one_now(app: &App, letter: &Letter, account: AccountId, prefix: Vec<u8>
         Err(Refused::OverQuota) => {
             Reply::new(552, (5, 2, 2), "The mailbox is full; its owner must delete something")
         }
-        Err(Refused::NoAccount | Refused::NoMailbox) => Reply::new(550, (5, 1, 1), "No such mailbox here"),
         Err(Refused::Store(error)) => store_reply(&error),
+        Err(_) => Reply::new(550, (5, 1, 1), "No such mailbox here"),
     }
 }
 
@@ -142,6 +208,8 @@ async fn round(app: &App, token: u64, entry: &Entry, recipients: Vec<Recipient>)
             body: entry.body.clone(),
             header_bytes: entry.header_bytes,
             flags: Flags::default(),
+            keywords: Vec::new(),
+            gist: entry.gist.clone(),
             received: entry.received,
             saved: unix_now(),
             token: Some(token),
@@ -194,28 +262,27 @@ pub struct Parcel {
     pub flags: Flags,
     /// Internal date, Unix seconds; `None` takes the present.
     pub received: Option<i64>,
-    /// Octets of its header with the empty line.
-    pub header_bytes: u64,
     /// Its octets.
-    pub body: BodyWriter,
+    pub body: Incoming,
 }
 
 /// Puts existing messages into an account, in this order and outside its quota:
 /// their bodies share a sync, their rows a commit.
 pub async fn put(account: &Account, batch: Vec<Parcel>) -> Result<(), Refused> {
     let now = unix_now();
-    let (heads, bodies): (Vec<_>, Vec<_>) = batch
-        .into_iter()
-        .map(|p| ((p.mailbox, p.flags, p.received, p.header_bytes), p.body.finish()))
-        .unzip();
+    let (heads, bodies): (Vec<_>, Vec<_>) =
+        batch.into_iter().map(|p| ((p.mailbox, p.flags, p.received), p.body.finish())).unzip();
     let mut rows = Vec::with_capacity(heads.len());
-    for ((mailbox, flags, received, header_bytes), body) in heads.into_iter().zip(join_all(bodies).await) {
+    for ((mailbox, flags, received), stored) in heads.into_iter().zip(join_all(bodies).await) {
+        let stored = stored.map_err(Refused::Store)?;
         rows.push(account.deliver(Delivery {
             mailbox,
             prefix: Vec::new(),
-            body: body.map_err(Refused::Store)?,
-            header_bytes,
+            body: stored.body,
+            header_bytes: stored.header_bytes,
             flags,
+            keywords: Vec::new(),
+            gist: stored.gist,
             received: received.unwrap_or(now),
             saved: now,
             token: None,

@@ -34,6 +34,8 @@ pub enum Outcome {
     EarlyBytes,
     /// Mail was accepted.
     MailAccepted,
+    /// A client that had logged in said which program it is.
+    ClientNamed,
 }
 
 impl Outcome {
@@ -51,6 +53,7 @@ impl Outcome {
             Outcome::NeedsAuth => "refused: needs authentication",
             Outcome::EarlyBytes => "refused: bytes before TLS",
             Outcome::MailAccepted => "mail accepted",
+            Outcome::ClientNamed => "client named",
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::control::SOCKET;
 use crate::control::operator::Operator;
 use crate::facts;
 use crate::session::Origin;
+use crate::session::imap::ImapSession;
 use crate::session::pop3::Pop3Session;
 use crate::session::smtp::SmtpSession;
 use net::drive::{Ends, Session};
@@ -130,6 +131,10 @@ impl Running {
                 let front = Front { reception, begin: Pop3Session::new };
                 self.listeners.spawn(bound.serve(Arc::new(front), means));
             }
+            Protocol::Imap => {
+                let front = Front { reception, begin: ImapSession::new };
+                self.listeners.spawn(bound.serve(Arc::new(front), means));
+            }
             Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => {
                 let front = Front { reception, begin: SmtpSession::new };
                 self.listeners.spawn(bound.serve(Arc::new(front), means));
@@ -246,6 +251,7 @@ impl Reception {
         let text = advice::tls_from_the_start();
         let line = match self.listener.protocol {
             Protocol::Pop3 => format!("-ERR {text}\r\n"),
+            Protocol::Imap => format!("* BYE {text}\r\n"),
             Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => format!("554 5.7.0 {text}\r\n"),
         };
         Some(line.into_bytes())
@@ -256,6 +262,7 @@ fn busy_line(protocol: Protocol) -> String {
     let text = "Too many connections are open, try again later";
     match protocol {
         Protocol::Pop3 => format!("-ERR [SYS/TEMP] {text}\r\n"),
+        Protocol::Imap => format!("* BYE [UNAVAILABLE] {text}\r\n"),
         Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => format!("421 4.7.0 {text}\r\n"),
     }
 }

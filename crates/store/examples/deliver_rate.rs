@@ -61,7 +61,7 @@ fn main() -> Result<(), Failure> {
     println!(
         "open: {:.1} ms; a mailbox of {}: {:.1} ms",
         opened.as_secs_f64() * 1e3,
-        view.messages.len(),
+        view.messages().len(),
         viewing.elapsed().as_secs_f64() * 1e3
     );
     store.close()?;
@@ -82,6 +82,8 @@ async fn deliver(store: &Store, account: AccountId, body: &[u8], turn: u64) -> R
         body: writer.finish().await?,
         header_bytes: 100,
         flags: Flags::default(),
+        keywords: Vec::new(),
+        gist: Vec::new(),
         received: 1_700_000_000,
         saved: 1_700_000_000,
         token: None,

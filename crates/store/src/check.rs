@@ -2,11 +2,13 @@
 //! looked at as of one moment, and bodies while the compactor pauses, so that nothing that
 //! happens meanwhile is taken for a fault.
 
-use crate::account::{CHANGES_KEPT, MailboxId, MessageRow, RECORD_MESSAGES_MAX, messages};
+mod tree;
+
+use crate::account::{CHANGES_KEPT, Flags, Mailbox, MailboxId, MessageRow, RECORD_MESSAGES_MAX, messages};
 use crate::blob::{Bodies, BodyRef, frame};
 use crate::engine::{Engine, Snapshot, VERSION_KEY};
 use crate::row::{self, HeadRow, MailboxRow, TokenRow};
-use crate::{Error, key};
+use crate::{Error, key, search};
 use proto::proof::AccountId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
@@ -77,7 +79,14 @@ pub(crate) fn run(
             let snapshot = engine.snapshot()?;
             // Gone since the list was made: not a fault.
             if snapshot.get(key::SYSTEM, &key::account(id))?.is_some() {
-                Account { id, snapshot: &*snapshot, report: &mut report, refs: &mut refs }.check()?;
+                Account {
+                    id,
+                    snapshot: &*snapshot,
+                    report: &mut report,
+                    refs: &mut refs,
+                    graves: Graves::new(),
+                }
+                .check()?;
             }
         }
         check_bodies(bodies, &format!("account {}", id.0), &refs, &mut verified, &mut report)?;
@@ -170,6 +179,8 @@ fn check_system(snapshot: &dyn Snapshot, report: &mut Report) -> Result<Vec<Acco
                 with_credentials.insert(id);
             }
             Some(&key::REMOVAL) => drop(marked.insert(id)),
+            // An entry that leads to nothing is harmless; one that is missing is found at the account.
+            Some(&key::SHARE) => drop(report.sound(whose, row::decode_number(value))?),
             None => {}
             Some(_) if [key::next_account(), key::seed(), key::active_segment()].iter().any(|k| k == key) => {
             }
@@ -218,6 +229,14 @@ fn check_partitions(
         if partition == key::PENDING {
             continue;
         }
+        if let Some(owner) = partition.checked_sub(key::SEARCH).filter(|_| partition < key::FACTS) {
+            if !accounts.contains(&owner) {
+                report.remarks.push(format!("a search index of account {owner}, which does not exist"));
+            } else if !marked.contains(&owner) {
+                search::check(snapshot, AccountId(owner), &mut report.remarks)?;
+            }
+            continue;
+        }
         let (owner, facts) = match partition.checked_sub(key::FACTS) {
             Some(owner) => (owner, true),
             None => (partition, false),
@@ -258,11 +277,33 @@ fn check_facts(
     Ok(())
 }
 
+/// How many messages have this flag, and their octets.
+fn with(rows: &[MessageRow], flag: Flags) -> (u64, u64) {
+    let found = rows.iter().filter(|m| m.flags.0 & flag.0 != 0);
+    found.fold((0, 0), |(count, bytes), m| (count + 1, bytes + m.size))
+}
+
+fn keywords_known(mailbox: &Mailbox, rows: &[MessageRow]) -> bool {
+    let used = rows.iter().fold(0, |used, m| used | m.flags.0);
+    let count = u32::try_from(mailbox.keywords.len()).unwrap_or(u32::MAX);
+    let known = used.checked_shr(Flags::KEYWORD_FIRST + count).unwrap_or(0) == 0;
+    known && mailbox.keywords.len() <= Flags::KEYWORDS_MAX
+}
+
+/// Details that are still to be removed, by mailbox, as ranges of UIDs.
+type Graves = HashMap<u32, BTreeMap<u32, u32>>;
+
+fn is_buried(graves: &Graves, mailbox: u32, uid: u32) -> bool {
+    let range = graves.get(&mailbox).and_then(|ranges| ranges.range(..=uid).next_back());
+    range.is_some_and(|(_, to)| uid <= *to)
+}
+
 struct Account<'a> {
     id: AccountId,
     snapshot: &'a dyn Snapshot,
     report: &'a mut Report,
     refs: &'a mut Vec<(String, BodyRef)>,
+    graves: Graves,
 }
 
 impl Account<'_> {
@@ -280,6 +321,11 @@ impl Account<'_> {
         };
         let Some(head) = self.report.sound(&whose, HeadRow::decode(&head))? else { return Ok(()) };
         let version = self.snapshot.version(partition)?;
+        self.snapshot.scan(partition, &[key::GRAVE], &[], &mut |key, value| {
+            let ranges = self.report.sound(&whose, row::decode_ranges(value))?.unwrap_or_default();
+            self.graves.entry(key::number32(key, 1).unwrap_or(0)).or_default().extend(ranges);
+            Ok(ControlFlow::Continue(()))
+        })?;
         let mut mailboxes: BTreeMap<u32, MailboxRow> = BTreeMap::new();
         self.snapshot.scan(partition, &[key::MAILBOX], &[], &mut |key, value| {
             if let Some(row) = self.report.sound(&whose, MailboxRow::decode(value))? {
@@ -303,7 +349,10 @@ impl Account<'_> {
         if !mailboxes.values().any(|row| row.mailbox.name == crate::account::INBOX) {
             self.fault("it has no INBOX");
         }
-        self.other_rows(version, &mailboxes)
+        let tree =
+            tree::Tree { id: self.id, snapshot: self.snapshot, head: &head, version, mailboxes: &mailboxes };
+        let marked = tree.check(self.report)?;
+        self.other_rows(version, &head, &mailboxes, &marked)
     }
 
     /// A mailbox's row against its messages, and these against their details.
@@ -318,6 +367,7 @@ impl Account<'_> {
         let named = self.snapshot.get(partition, &key::name(&mailbox.name))?;
         let named = named.map(|bytes| row::decode_number(&bytes)).transpose()?;
         let ordered = rows.windows(2).all(|pair| pair[0].uid < pair[1].uid);
+        let graves_sound = !rows.iter().any(|m| is_buried(&self.graves, mailbox.id.0, m.uid));
         let below_next = rows.last().is_none_or(|last| last.uid < mailbox.uid_next);
         let truths = [
             (named == Some(mailbox.id.0.into()), "its name does not lead to it"),
@@ -326,8 +376,18 @@ impl Account<'_> {
             (mailbox.modseq <= version, "its MODSEQ is above the account's version"),
             (rows.len() as u64 == u64::from(mailbox.messages), "its number of messages is wrong"),
             (rows.iter().map(|m| m.size).sum::<u64>() == mailbox.bytes, "its octets are wrong"),
+            (
+                rows.len() as u64 - with(&rows, Flags::SEEN).0 == u64::from(mailbox.unseen),
+                "its number of unseen messages is wrong",
+            ),
+            (
+                with(&rows, Flags::DELETED) == (u64::from(mailbox.deleted), mailbox.deleted_bytes),
+                "its number of messages to be removed, or their octets, is wrong",
+            ),
+            (keywords_known(mailbox, &rows), "a message has a keyword that the mailbox does not know"),
             (ordered, "its UIDs do not ascend"),
             (below_next, "a UID is not below the next one"),
+            (graves_sound, "a message that is there is to be swept"),
             (row.folded_next <= mailbox.uid_next, "more is folded than there is"),
             (rows.iter().all(|m| m.modseq <= mailbox.modseq), "a message's MODSEQ is above the mailbox's"),
         ];
@@ -379,6 +439,7 @@ impl Account<'_> {
             if let Some(detail) = self.report.sound(whose, row::decode_detail(value))? {
                 let size = detail.body.len + detail.prefix.len() as u64;
                 match row {
+                    None if is_buried(&self.graves, id.0, uid) => {}
                     None => self.report.fault(format!("{whose}: a detail of UID {uid}, which is not there")),
                     Some(row) if row.size != size || detail.header_bytes > size => {
                         self.report.fault(format!("{whose}: the sizes of UID {uid} do not agree"));
@@ -396,17 +457,27 @@ impl Account<'_> {
     }
 
     /// Names, tokens, the change log; and that no row is of a mailbox that does not exist.
-    fn other_rows(&mut self, version: u64, mailboxes: &BTreeMap<u32, MailboxRow>) -> Result<(), Error> {
+    fn other_rows(
+        &mut self,
+        version: u64,
+        head: &HeadRow,
+        mailboxes: &BTreeMap<u32, MailboxRow>,
+        marked: &BTreeSet<u32>,
+    ) -> Result<(), Error> {
         let whose = format!("account {}", self.id.0);
-        let report = &mut *self.report;
+        let (report, graves) = (&mut *self.report, &self.graves);
         let uid_next = |id: u32| mailboxes.get(&id).map(|row: &MailboxRow| row.mailbox.uid_next);
         let mut changes = 0u64;
         self.snapshot.scan(key::partition(self.id), &[], &[], &mut |key, value| {
             let id = key::number32(key, 1).unwrap_or(0);
             match key.first() {
                 None | Some(&key::MAILBOX) => {}
-                Some(&(key::TAIL | key::RECORD | key::DETAIL)) => {
-                    if uid_next(id).is_none() {
+                Some(&(key::SUBSCRIPTION | key::REMAINS | key::NOTE)) => {}
+                // They may outlive their mailbox, until they are swept.
+                Some(&key::GRAVE) => {}
+                Some(&key::DETAIL) if is_buried(graves, id, key::number32(key, 5).unwrap_or(0)) => {}
+                Some(tag) if key::OF_MAILBOX.contains(tag) => {
+                    if uid_next(id).is_none() && !marked.contains(&id) {
                         report.fault(format!("{whose}: a row of mailbox {id}, which does not exist"));
                     }
                 }
@@ -425,7 +496,8 @@ impl Account<'_> {
                     let below = |item: &row::ChangeItem| match (uid_next(item.mailbox.0), item.uids.last()) {
                         (Some(next), Some((_, to))) => *to < next,
                         (Some(_), None) => true,
-                        (None, _) => false,
+                        // Of mailboxes that were deleted since, and of none.
+                        (None, _) => item.mailbox.0 < head.next_mailbox,
                     };
                     if modseq > version || !items.iter().all(below) {
                         report.fault(format!("{whose}: the change at version {modseq} is not sound"));

@@ -12,7 +12,12 @@ pub(crate) struct Put(Vec<u8>);
 impl Put {
     /// Begins a row with its version byte.
     pub(crate) fn version(version: u8) -> Put {
-        let mut out = Vec::with_capacity(64);
+        Put::sized(version, 64)
+    }
+
+    /// The same for a row of about so many octets.
+    pub(crate) fn sized(version: u8, bytes: usize) -> Put {
+        let mut out = Vec::with_capacity(bytes);
         out.push(version);
         Put(out)
     }
@@ -65,6 +70,23 @@ impl Put {
         }
     }
 
+    /// What `write` adds for each item.
+    pub(crate) fn each<T>(
+        &mut self,
+        items: impl Iterator<Item = T>,
+        mut write: impl FnMut(&mut Put, T) -> &mut Put,
+    ) -> &mut Put {
+        for item in items {
+            write(self, item);
+        }
+        self
+    }
+
+    /// What was put so far, for a checksum of it.
+    pub(crate) fn so_far(&self) -> &[u8] {
+        &self.0
+    }
+
     pub(crate) fn done(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.0)
     }
@@ -85,6 +107,16 @@ impl<'a> Take<'a> {
             1 => Ok(take),
             found => Err(Error::Damaged(format!("{what}: row version {found} is not known"))),
         }
+    }
+
+    /// Bytes that are part of a row and have no version of their own.
+    pub(crate) fn unversioned(what: &'static str, bytes: &'a [u8]) -> Take<'a> {
+        Take { rest: bytes, what }
+    }
+
+    /// What was not taken yet.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
     }
 
     fn short(&self) -> Error {

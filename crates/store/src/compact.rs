@@ -308,7 +308,7 @@ impl Compactor {
             }
             let snapshot = self.engine.snapshot()?;
             match snapshot.next_partition(partition)? {
-                Some(next) if next < key::FACTS => partition = next,
+                Some(next) if next < key::SEARCH => partition = next,
                 _ => break,
             }
             flow = details(&*snapshot, partition, &mut visit)?;
@@ -410,6 +410,8 @@ mod tests {
                     body: writer.finish().await.unwrap(),
                     header_bytes: 0,
                     flags: Flags::default(),
+                    keywords: Vec::new(),
+                    gist: Vec::new(),
                     received: 0,
                     saved: 0,
                     token: None,

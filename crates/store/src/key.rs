@@ -2,7 +2,7 @@
 //!
 //! A key is a tag byte and big-endian numbers or text, so that keys sort as
 //! what they name. Partitions: 0 is the system, ids of accounts begin at 1; an
-//! account's session facts lie beside it in a partition of their own, because
+//! account's session facts and its search index lie beside it in partitions of their own, because
 //! writing them must not move the account's version.
 
 use crate::account::MailboxId;
@@ -14,6 +14,8 @@ pub(crate) const SYSTEM: u64 = 0;
 pub(crate) const PENDING: u64 = 1 << 61;
 /// Session facts of no known account; an account's facts are at this plus its id.
 pub(crate) const FACTS: u64 = 1 << 60;
+/// An account's search index is at this plus its id.
+pub(crate) const SEARCH: u64 = 1 << 59;
 
 /// The partition of an account's mail.
 pub(crate) fn partition(account: AccountId) -> u64 {
@@ -23,6 +25,11 @@ pub(crate) fn partition(account: AccountId) -> u64 {
 /// The partition of an account's session facts.
 pub(crate) fn facts(account: Option<AccountId>) -> u64 {
     FACTS + account.map_or(0, |id| id.0)
+}
+
+/// The partition of an account's search index.
+pub(crate) fn search(account: AccountId) -> u64 {
+    SEARCH + account.0
 }
 
 fn tagged(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
@@ -50,6 +57,20 @@ pub(crate) const CHANGE: u8 = b'G';
 pub(crate) const RECORD: u8 = b'I';
 /// Tag of details.
 pub(crate) const DETAIL: u8 = b'M';
+/// Tag of graves.
+pub(crate) const GRAVE: u8 = b'N';
+/// Tag of who else may use a mailbox.
+pub(crate) const ACL: u8 = b'A';
+/// Tag of notes on mailboxes.
+pub(crate) const NOTE: u8 = b'O';
+/// Tag of marks of mailboxes whose rows are to be removed.
+pub(crate) const REMAINS: u8 = b'R';
+/// Tag of subscriptions.
+pub(crate) const SUBSCRIPTION: u8 = b'S';
+
+/// Tags of all rows that begin with a mailbox's id and go with the mailbox. Its own row is not among them,
+/// nor are graves, which go by themselves.
+pub(crate) const OF_MAILBOX: [u8; 5] = [TAIL, RECORD, DETAIL, ACL, NOTE];
 
 /// The account's head.
 pub(crate) fn head() -> Vec<u8> {
@@ -94,6 +115,37 @@ pub(crate) fn details(id: MailboxId) -> Vec<u8> {
 /// A message's detail.
 pub(crate) fn detail(id: MailboxId, uid: u32) -> Vec<u8> {
     tagged(DETAIL, &[&id.0.to_be_bytes(), &uid.to_be_bytes()])
+}
+/// All rows with `tag` of a mailbox begin so.
+pub(crate) fn of_mailbox(tag: u8, id: MailboxId) -> Vec<u8> {
+    tagged(tag, &[&id.0.to_be_bytes()])
+}
+/// Who else may use a mailbox.
+pub(crate) fn acl(id: MailboxId) -> Vec<u8> {
+    of_mailbox(ACL, id)
+}
+/// All notes on a mailbox (0: on the account) begin so that belong to one account (0: to all).
+pub(crate) fn notes(id: MailboxId, whose: AccountId) -> Vec<u8> {
+    tagged(NOTE, &[&id.0.to_be_bytes(), &whose.0.to_be_bytes()])
+}
+/// A note.
+pub(crate) fn note(id: MailboxId, whose: AccountId, entry: &str) -> Vec<u8> {
+    tagged(NOTE, &[&id.0.to_be_bytes(), &whose.0.to_be_bytes(), entry.as_bytes()])
+}
+/// A grave: ranges of UIDs that are gone and whose details are still to be removed. The version is that of the commit that removed the
+/// messages, which may dig several. `moved`: their bodies live on elsewhere.
+pub(crate) fn grave(id: MailboxId, version: u64, number: u32, moved: bool) -> Vec<u8> {
+    let parts: [&[u8]; 4] =
+        [&id.0.to_be_bytes(), &version.to_be_bytes(), &number.to_be_bytes(), &[u8::from(moved)]];
+    tagged(GRAVE, &parts)
+}
+/// A mark: the rows of this mailbox are to be removed.
+pub(crate) fn remains(id: MailboxId) -> Vec<u8> {
+    of_mailbox(REMAINS, id)
+}
+/// A name that is subscribed to.
+pub(crate) fn subscription(name: &str) -> Vec<u8> {
+    tagged(SUBSCRIPTION, &[name.as_bytes()])
 }
 /// The four bytes at `at` as a number; `None` if the key is too short.
 pub(crate) fn number32(key: &[u8], at: usize) -> Option<u32> {
@@ -147,6 +199,16 @@ pub(crate) fn credentials(id: AccountId) -> Vec<u8> {
 pub(crate) fn removal(id: AccountId) -> Vec<u8> {
     tagged(REMOVAL, &[&id.0.to_be_bytes()])
 }
+/// Tag of who was let into whose mailboxes.
+pub(crate) const SHARE: u8 = b'h';
+/// All accounts that let this one in begin so. Nobody's name holds a NUL.
+pub(crate) fn shares(with: &str) -> Vec<u8> {
+    tagged(SHARE, &[with.as_bytes(), b"\0"])
+}
+/// An account lets somebody into a mailbox of its own.
+pub(crate) fn share(with: &str, owner: AccountId) -> Vec<u8> {
+    tagged(SHARE, &[with.as_bytes(), b"\0", &owner.0.to_be_bytes()])
+}
 /// The next account id.
 pub(crate) fn next_account() -> Vec<u8> {
     vec![b'n']
@@ -178,6 +240,26 @@ pub(crate) const FACT: u8 = b'f';
 pub(crate) fn fact(hash: &[u8]) -> Vec<u8> {
     tagged(FACT, &[hash])
 }
+/// Tag of the heads of search blocks.
+pub(crate) const BLOCK: u8 = b'h';
+/// Tag of the parts of search blocks.
+pub(crate) const PART: u8 = b'p';
+/// The heads of a mailbox's search blocks begin so.
+pub(crate) fn blocks(id: MailboxId) -> Vec<u8> {
+    tagged(BLOCK, &[&id.0.to_be_bytes()])
+}
+/// The head of a search block.
+pub(crate) fn block(id: MailboxId, number: u64) -> Vec<u8> {
+    tagged(BLOCK, &[&id.0.to_be_bytes(), &number.to_be_bytes()])
+}
+/// All parts of a mailbox's search blocks begin so.
+pub(crate) fn block_parts(id: MailboxId) -> Vec<u8> {
+    tagged(PART, &[&id.0.to_be_bytes()])
+}
+/// A part of a search block.
+pub(crate) fn block_part(id: MailboxId, number: u64, part: u32) -> Vec<u8> {
+    tagged(PART, &[&id.0.to_be_bytes(), &number.to_be_bytes(), &part.to_be_bytes()])
+}
 /// How many distinct facts this partition holds.
 pub(crate) fn fact_count() -> Vec<u8> {
     vec![b'g']
@@ -191,7 +273,7 @@ mod tests {
     #[test]
     fn golden() {
         let m = MailboxId(0x0102_0304);
-        let golden: [(Vec<u8>, &[u8]); 18] = [
+        let golden: [(Vec<u8>, &[u8]); 26] = [
             (head(), b"B"),
             (mailbox(m), b"C\x01\x02\x03\x04"),
             (name("INBOX"), b"DINBOX"),
@@ -200,6 +282,12 @@ mod tests {
             (change(7), b"G\0\0\0\0\0\0\0\x07"),
             (record(m, 8), b"I\x01\x02\x03\x04\0\0\0\x08"),
             (detail(m, 9), b"M\x01\x02\x03\x04\0\0\0\x09"),
+            (grave(m, 5, 6, true), b"N\x01\x02\x03\x04\0\0\0\0\0\0\0\x05\0\0\0\x06\x01"),
+            (acl(m), b"A\x01\x02\x03\x04"),
+            (note(m, AccountId(3), "/a"), b"O\x01\x02\x03\x04\0\0\0\0\0\0\0\x03/a"),
+            (remains(m), b"R\x01\x02\x03\x04"),
+            (subscription("a/b"), b"Sa/b"),
+            (share("a@x.test", AccountId(3)), b"ha@x.test\0\0\0\0\0\0\0\0\x03"),
             (domain("example.test"), b"dexample.test"),
             (account(AccountId(3)), b"a\0\0\0\0\0\0\0\x03"),
             (address("x.test", "ann"), b"lx.test\0ann"),
@@ -210,6 +298,8 @@ mod tests {
             (entry(4), b"e\0\0\0\0\0\0\0\x04"),
             (token_floor(), b"t"),
             (fact(b"hash"), b"fhash"),
+            (block(m, 7), b"h\x01\x02\x03\x04\0\0\0\0\0\0\0\x07"),
+            (block_part(m, 7, 2), b"p\x01\x02\x03\x04\0\0\0\0\0\0\0\x07\0\0\0\x02"),
         ];
         for (made, expected) in golden {
             assert_eq!(made, expected);

@@ -17,6 +17,7 @@ mod key;
 mod lock;
 mod maintain;
 mod row;
+pub mod search;
 pub mod system;
 
 pub use check::Report;
@@ -41,6 +42,13 @@ pub struct Options {
     pub body_own_segment_bytes_min: u64,
     /// A shared segment is sealed at this size (default 256 MiB).
     pub segment_bytes_max: u64,
+    /// Octets of what searches of header fields, sorting and threading hold in memory (default 256 MiB).
+    pub columns_cache_bytes_max: usize,
+    /// Octets of the search index that are held in memory (default 256 MiB).
+    pub term_cache_bytes_max: usize,
+    /// Open mailboxes that nobody uses stay in memory up to so many octets (default 256 MiB); those that a session uses are
+    /// not counted.
+    pub view_cache_bytes_max: u64,
 }
 
 impl Default for Options {
@@ -49,6 +57,9 @@ impl Default for Options {
             body_memory_bytes_max: 128 << 10,
             body_own_segment_bytes_min: 4 << 20,
             segment_bytes_max: 256 << 20,
+            columns_cache_bytes_max: 256 << 20,
+            term_cache_bytes_max: 256 << 20,
+            view_cache_bytes_max: 256 << 20,
         }
     }
 }
@@ -69,6 +80,7 @@ struct Inner {
     ledger: system::ledger::Ledger,
     compactor: Arc<Compactor>,
     maintenance: Maintenance,
+    indexer: Mutex<Option<search::Indexer>>,
     seed: Seed,
     lock: Mutex<Option<lock::DirLock>>,
     closed: AtomicBool,
@@ -104,15 +116,23 @@ impl Store {
             // A record that is lost costs a longer look at the next start, nothing else.
             recorder.commit(key::SYSTEM, None, batch, Box::new(|_| ()));
         });
-        let bodies = blob::Bodies::open(dir, options, disk, active, record)?;
+        let bodies = blob::Bodies::open(dir, options.clone(), disk, active, record)?;
+        let search = search::Search::new(engine.clone(), bodies.clone(), &options);
         let pending = system::pending::Pending::open(engine.clone(), bodies.clone())?;
-        let accounts = Arc::new(Accounts::new(engine.clone(), bodies.clone(), pending.tokens()));
+        let accounts = Arc::new(Accounts::new(
+            engine.clone(),
+            bodies.clone(),
+            pending.tokens(),
+            search.clone(),
+            options.view_cache_bytes_max,
+        ));
         let directory = system::directory::Directory::new(engine.clone(), accounts.clone());
         let ledger = system::ledger::Ledger::new(engine.clone());
         let compactor =
             Arc::new(Compactor::new(engine.clone(), bodies.clone(), accounts.clone(), pending.clone()));
         let maintenance =
             Maintenance::start(engine.clone(), accounts.clone(), ledger.clone(), compactor.clone())?;
+        let indexer = Mutex::new(Some(search::Indexer::start(search)?));
         let inner = Inner {
             engine,
             bodies,
@@ -122,6 +142,7 @@ impl Store {
             ledger,
             compactor,
             maintenance,
+            indexer,
             seed: Seed(seed),
             lock: Mutex::new(Some(lock)),
             closed: AtomicBool::new(false),
@@ -177,6 +198,11 @@ impl Store {
         self.inner.compactor.run(now, grace_seconds)
     }
 
+    /// Removes what deleted mailboxes have left. The store does it by itself soon after. Blocks for the disk.
+    pub fn sweep(&self) -> Result<(), Error> {
+        account::sweep(&self.inner.accounts, &mut || true).map(drop)
+    }
+
     /// Checks everything; `progress` gets (done, total) steps. Blocks for the disk; the store may be at work.
     pub fn check(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Report, Error> {
         let _no_compaction = self.inner.compactor.pause();
@@ -190,6 +216,8 @@ impl Inner {
             return Ok(());
         }
         self.compactor.stop();
+        // It is whole after any panic; dropping it ends its thread.
+        drop(self.indexer.lock().unwrap_or_else(PoisonError::into_inner).take());
         self.maintenance.stop();
         let written = self.ledger.write();
         self.bodies.close();

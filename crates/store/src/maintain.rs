@@ -1,8 +1,9 @@
-//! The store's own threads: one finishes removals that a crash interrupted and writes session facts every two
-//! seconds, another compacts from time to time, which may take long. Nothing waits for them.
+//! The store's own threads: one finishes removals that a crash interrupted, and every two seconds writes session facts
+//! and lets go of views that nobody uses; another compacts from time to time, which may take long; a third removes what
+//! deleted mailboxes have left. Nothing waits for them.
 
 use crate::Error;
-use crate::account::Accounts;
+use crate::account::{self, Accounts};
 use crate::compact::Compactor;
 use crate::engine::Engine;
 use crate::system::ledger::Ledger;
@@ -12,12 +13,19 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Between two writings of session facts.
-const LEDGER_EVERY: Duration = Duration::from_secs(2);
+/// Between two writings of session facts, and two looks at which views to keep.
+const TIDY_EVERY: Duration = Duration::from_secs(2);
 /// Between two compactions. The first comes after this time too, so that a start is not slowed.
 const COMPACT_EVERY: Duration = Duration::from_secs(3600);
 /// An emptied segment stays so long, for readers and deliveries that know it by its old place.
 const COMPACT_GRACE_SECONDS: i64 = 3600;
+
+/// Between two looks at whether a mailbox was deleted.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// After each step of removing what it held, so that others come to their turn.
+const SWEEP_PAUSE: Duration = Duration::from_millis(2);
+/// After a failure of the store.
+const SWEEP_AGAIN: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
 struct Stop {
@@ -43,10 +51,12 @@ impl Maintenance {
         // Looked up before anybody can add an account: these marks are of an earlier run.
         let interrupted = removal::marked(&*engine)?;
         let mut maintenance = Maintenance { stop: stop.clone(), threads: Mutex::default() };
-        let mine = stop.clone();
+        let (mine, swept) = (stop.clone(), accounts.clone());
+        let sweeper = stop.clone();
+        maintenance.begin("store-sweep", move || sweep(&sweeper, &swept))?;
         maintenance.begin("store-maintain", move || {
             finish_removals(&*engine, &accounts, interrupted);
-            write_facts(&mine, &ledger);
+            tidy(&mine, &ledger, &accounts);
         })?;
         maintenance.begin("store-compact", move || compact(&stop, &compactor))?;
         Ok(maintenance)
@@ -86,10 +96,20 @@ impl Stop {
     }
 }
 
-fn write_facts(stop: &Stop, ledger: &Ledger) {
-    while stop.wait(LEDGER_EVERY) {
+fn tidy(stop: &Stop, ledger: &Ledger, accounts: &Accounts) {
+    while stop.wait(TIDY_EVERY) {
+        accounts.trim_views();
         if let Err(error) = ledger.write() {
             tracing::warn!(%error, "session facts wait");
+        }
+    }
+}
+
+fn sweep(stop: &Stop, accounts: &Arc<Accounts>) {
+    while stop.wait(SWEEP_EVERY) {
+        if let Err(error) = account::sweep(accounts, &mut || stop.wait(SWEEP_PAUSE)) {
+            tracing::warn!(%error, "what deleted mailboxes held is removed later");
+            stop.wait(SWEEP_AGAIN);
         }
     }
 }

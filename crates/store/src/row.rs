@@ -4,7 +4,7 @@
 //! a change of one is a change of the format and needs a new version byte.
 
 use crate::Error;
-use crate::account::{Detail, Flags, Mailbox, MailboxId, MessageRow};
+use crate::account::{Detail, DetailRef, Flags, Mailbox, MailboxId, MessageRow, Rights, Uses};
 use crate::blob::BodyRef;
 use crate::codec::{Put, Take};
 use crate::system::directory::{AccountRecord, Credential, CredentialKind, Credentials, Domain};
@@ -23,6 +23,16 @@ pub(crate) struct HeadRow {
     pub(crate) uid_validity_last: u32,
     pub(crate) bytes: u64,
     pub(crate) messages: u64,
+    /// The change log holds all changes of this version and later ones.
+    pub(crate) changes_from: u64,
+    /// Mailboxes that there are.
+    pub(crate) mailboxes: u32,
+    /// Names subscribed to.
+    pub(crate) subscriptions: u32,
+    /// The version that last changed a name, a subscription, a note, or who may use a mailbox.
+    pub(crate) tree: u64,
+    /// For each bit of [`Uses`] the mailbox that has it; zero: none.
+    pub(crate) uses: [u32; Uses::COUNT],
 }
 
 impl HeadRow {
@@ -32,17 +42,30 @@ impl HeadRow {
             .num(self.uid_validity_last.into())
             .num(self.bytes)
             .num(self.messages)
+            .num(self.changes_from)
+            .num(self.mailboxes.into())
+            .num(self.subscriptions.into())
+            .num(self.tree)
+            .each(self.uses.iter(), |p, id| p.num(u64::from(*id)))
             .done()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<HeadRow, Error> {
         let mut t = Take::version("account head", bytes)?;
-        let row = HeadRow {
+        let mut row = HeadRow {
             next_mailbox: t.num32()?,
             uid_validity_last: t.num32()?,
             bytes: t.num()?,
             messages: t.num()?,
+            changes_from: t.num()?,
+            mailboxes: t.num32()?,
+            subscriptions: t.num32()?,
+            tree: t.num()?,
+            uses: [0; Uses::COUNT],
         };
+        for holder in &mut row.uses {
+            *holder = t.num32()?;
+        }
         t.end()?;
         Ok(row)
     }
@@ -67,6 +90,12 @@ impl MailboxRow {
             .num(m.modseq)
             .num(m.messages.into())
             .num(m.bytes)
+            .num(m.unseen.into())
+            .num(m.deleted.into())
+            .num(m.deleted_bytes)
+            .byte(m.uses.0)
+            .num(m.keywords.len() as u64)
+            .each(m.keywords.iter(), |p, keyword| p.text(keyword))
             .num(self.folded_next.into())
             .done()
     }
@@ -81,6 +110,11 @@ impl MailboxRow {
             modseq: t.num()?,
             messages: t.num32()?,
             bytes: t.num()?,
+            unseen: t.num32()?,
+            deleted: t.num32()?,
+            deleted_bytes: t.num()?,
+            uses: Uses(t.byte()?),
+            keywords: (0..t.count()?).map(|_| t.text()).collect::<Result<_, _>>()?,
         };
         let row = MailboxRow { mailbox, folded_next: t.num32()? };
         t.end()?;
@@ -100,6 +134,46 @@ pub(crate) fn decode_number(bytes: &[u8]) -> Result<u64, Error> {
     Ok(value)
 }
 
+/// Who else may use a mailbox: identifiers, ascending, with their rights.
+pub(crate) fn encode_acl(list: &[(String, Rights)]) -> Vec<u8> {
+    Put::version(V1)
+        .num(list.len() as u64)
+        .each(list.iter(), |p, (identifier, rights)| p.text(identifier).num(rights.0.into()))
+        .done()
+}
+
+pub(crate) fn decode_acl(bytes: &[u8]) -> Result<Vec<(String, Rights)>, Error> {
+    let mut t = Take::version("rights", bytes)?;
+    let mut list = Vec::new();
+    for _ in 0..t.count()? {
+        let identifier = t.text()?;
+        let rights = u16::try_from(t.num()?).ok().map(Rights).filter(|rights| Rights::ALL.holds(*rights));
+        list.push((identifier, rights.ok_or_else(|| Error::Damaged("rights: unknown ones".to_owned()))?));
+    }
+    t.end()?;
+    Ok(list)
+}
+
+/// A note on a mailbox.
+pub(crate) fn encode_note(value: &[u8]) -> Vec<u8> {
+    Put::version(V1).bytes(value).done()
+}
+
+pub(crate) fn decode_note(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut t = Take::version("note", bytes)?;
+    let value = t.bytes()?.to_vec();
+    t.end()?;
+    Ok(value)
+}
+
+/// A number that is a mailbox's id.
+pub(crate) fn decode_id(bytes: &[u8]) -> Result<MailboxId, Error> {
+    let number = decode_number(bytes)?;
+    u32::try_from(number)
+        .map(MailboxId)
+        .map_err(|_| Error::Damaged(format!("number: {number} is no mailbox's id")))
+}
+
 /// A tail row: the message as it is now, or that it is gone from its record.
 pub(crate) fn encode_tail(row: Option<&MessageRow>) -> Vec<u8> {
     Put::version(V1).option(row, |p, m| p.num(m.flags.0).num(m.modseq).num(m.size).int(m.received)).done()
@@ -116,7 +190,7 @@ pub(crate) fn decode_tail(uid: u32, bytes: &[u8]) -> Result<Option<MessageRow>, 
 
 /// An index record: messages by ascending UID, each as the difference to the one before.
 pub(crate) fn encode_record(rows: &[MessageRow]) -> Vec<u8> {
-    let mut p = Put::version(V1);
+    let mut p = Put::sized(V1, rows.len() * 12 + 8);
     p.num(rows.len() as u64);
     let (mut uid, mut modseq, mut received) = (0u32, 0u64, 0i64);
     for m in rows {
@@ -159,18 +233,30 @@ fn take_body(t: &mut Take<'_>) -> Result<BodyRef, Error> {
 }
 
 pub(crate) fn encode_detail(d: &Detail) -> Vec<u8> {
-    let mut p = Put::version(V1);
+    let (prefix, gist) = (&d.prefix[..], &d.gist[..]);
+    let (body, header_bytes, saved) = (d.body.clone(), d.header_bytes, d.saved);
+    encode_detail_ref(&DetailRef { uid: 0, prefix, body, header_bytes, saved, gist })
+}
+
+/// The UID is in the key.
+pub(crate) fn encode_detail_ref(d: &DetailRef<'_>) -> Vec<u8> {
+    let mut p = Put::sized(V1, d.prefix.len() + d.gist.len() + 96);
     put_body(&mut p, &d.body);
-    p.num(d.header_bytes).int(d.saved).bytes(&d.prefix).done()
+    p.num(d.header_bytes).int(d.saved).bytes(d.prefix).bytes(d.gist).done()
 }
 
 pub(crate) fn decode_detail(bytes: &[u8]) -> Result<Detail, Error> {
+    let DetailRef { prefix, body, header_bytes, saved, gist, .. } = decode_detail_ref(0, bytes)?;
+    Ok(Detail { prefix: prefix.to_vec(), body, header_bytes, saved, gist: gist.to_vec() })
+}
+
+pub(crate) fn decode_detail_ref(uid: u32, bytes: &[u8]) -> Result<DetailRef<'_>, Error> {
     let mut t = Take::version("detail", bytes)?;
     let body = take_body(&mut t)?;
     let (header_bytes, saved) = (t.num()?, t.int()?);
-    let prefix = t.bytes()?.to_vec();
+    let (prefix, gist) = (t.bytes()?, t.bytes()?);
     t.end()?;
-    Ok(Detail { prefix, body, header_bytes, saved })
+    Ok(DetailRef { uid, prefix, body, header_bytes, saved, gist })
 }
 
 /// A token seen by an account, and what came of it.
@@ -214,25 +300,65 @@ pub(crate) enum ChangeKind {
     Added,
     /// Messages are gone.
     Vanished,
+    /// Flags of messages were changed.
+    Flagged,
+    /// The mailbox itself is gone.
+    Removed,
+    /// The mailbox has another name, or is for something else now.
+    Renamed,
+    /// A subscription began or ended; of no mailbox (id 0).
+    Subscribed,
+    /// A note changed, or who may use the mailbox; id 0: of the account.
+    Noted,
 }
 
 pub(crate) fn encode_change(items: &[ChangeItem]) -> Vec<u8> {
     let mut p = Put::version(V1);
     p.num(items.len() as u64);
     for item in items {
-        p.num(item.mailbox.0.into()).byte(item.kind as u8).num(item.uids.len() as u64);
-        let mut last = 0;
-        for &(from, to) in &item.uids {
-            p.num(u64::from(from.wrapping_sub(last))).num(u64::from(to.wrapping_sub(from)));
-            last = to;
-        }
+        p.num(item.mailbox.0.into()).byte(item.kind as u8);
+        put_ranges(&mut p, &item.uids);
     }
     p.done()
 }
 
+fn put_ranges(p: &mut Put, ranges: &[(u32, u32)]) {
+    p.num(ranges.len() as u64);
+    let mut last = 0;
+    for &(from, to) in ranges {
+        p.num(u64::from(from.wrapping_sub(last))).num(u64::from(to.wrapping_sub(from)));
+        last = to;
+    }
+}
+
+fn take_ranges(t: &mut Take<'_>) -> Result<Vec<(u32, u32)>, Error> {
+    let disorder = || Error::Damaged("ranges: UIDs do not ascend".to_owned());
+    let mut uids = Vec::new();
+    let mut last = 0u32;
+    for _ in 0..t.count()? {
+        let from = last.checked_add(t.num32()?).filter(|from| *from > last).ok_or_else(disorder)?;
+        last = from.checked_add(t.num32()?).ok_or_else(disorder)?;
+        uids.push((from, last));
+    }
+    Ok(uids)
+}
+
+/// UIDs as ascending, disjoint, inclusive ranges.
+pub(crate) fn encode_ranges(ranges: &[(u32, u32)]) -> Vec<u8> {
+    let mut p = Put::version(V1);
+    put_ranges(&mut p, ranges);
+    p.done()
+}
+
+pub(crate) fn decode_ranges(bytes: &[u8]) -> Result<Vec<(u32, u32)>, Error> {
+    let mut t = Take::version("ranges", bytes)?;
+    let ranges = take_ranges(&mut t)?;
+    t.end()?;
+    Ok(ranges)
+}
+
 pub(crate) fn decode_change(bytes: &[u8]) -> Result<Vec<ChangeItem>, Error> {
     let mut t = Take::version("change", bytes)?;
-    let disorder = || Error::Damaged("change: UIDs do not ascend".to_owned());
     let mut items = Vec::new();
     for _ in 0..t.count()? {
         let mailbox = MailboxId(t.num32()?);
@@ -240,15 +366,14 @@ pub(crate) fn decode_change(bytes: &[u8]) -> Result<Vec<ChangeItem>, Error> {
             0 => ChangeKind::Created,
             1 => ChangeKind::Added,
             2 => ChangeKind::Vanished,
+            3 => ChangeKind::Flagged,
+            4 => ChangeKind::Removed,
+            5 => ChangeKind::Renamed,
+            6 => ChangeKind::Subscribed,
+            7 => ChangeKind::Noted,
             other => return Err(Error::Damaged(format!("change: kind {other} is not known"))),
         };
-        let mut uids = Vec::new();
-        let mut last = 0u32;
-        for _ in 0..t.count()? {
-            let from = last.checked_add(t.num32()?).filter(|from| *from > last).ok_or_else(disorder)?;
-            last = from.checked_add(t.num32()?).ok_or_else(disorder)?;
-            uids.push((from, last));
-        }
+        let uids = take_ranges(&mut t)?;
         items.push(ChangeItem { mailbox, kind, uids });
     }
     t.end()?;
@@ -399,7 +524,7 @@ pub(crate) fn encode_entry(e: &Entry) -> Vec<u8> {
     let mut p = Put::version(V1);
     p.text(&e.from);
     put_body(&mut p, &e.body);
-    p.num(e.header_bytes).int(e.received).num(e.recipients.len() as u64);
+    p.num(e.header_bytes).int(e.received).bytes(&e.gist).num(e.recipients.len() as u64);
     for r in &e.recipients {
         p.num(r.account.0).bytes(&r.prefix);
     }
@@ -411,12 +536,13 @@ pub(crate) fn decode_entry(bytes: &[u8]) -> Result<Entry, Error> {
     let from = t.text()?;
     let body = take_body(&mut t)?;
     let (header_bytes, received) = (t.num()?, t.int()?);
+    let gist = t.bytes()?.to_vec();
     let mut recipients = Vec::new();
     for _ in 0..t.count()? {
         recipients.push(Recipient { account: AccountId(t.num()?), prefix: t.bytes()?.to_vec() });
     }
     t.end()?;
-    Ok(Entry { from, body, header_bytes, received, recipients })
+    Ok(Entry { from, body, header_bytes, received, gist, recipients })
 }
 
 pub(crate) fn encode_fact_key(k: &FactKey) -> Vec<u8> {
@@ -479,8 +605,18 @@ mod tests {
     /// The bytes on the disk of every store there is: a change here needs a new version byte.
     #[test]
     fn golden_rows_of_accounts() {
-        let head = HeadRow { next_mailbox: 7, uid_validity_last: 300, bytes: 1, messages: 2 };
-        assert_eq!(head.encode(), [1, 7, 0xac, 2, 1, 2]);
+        let head = HeadRow {
+            next_mailbox: 7,
+            uid_validity_last: 300,
+            bytes: 1,
+            messages: 2,
+            changes_from: 5,
+            mailboxes: 3,
+            subscriptions: 4,
+            tree: 6,
+            uses: [6, 0, 0, 0, 1, 0],
+        };
+        assert_eq!(head.encode(), [1, 7, 0xac, 2, 1, 2, 5, 3, 4, 6, 6, 0, 0, 0, 1, 0]);
         assert_eq!(HeadRow::decode(&head.encode()).unwrap(), head);
         let mailbox = Mailbox {
             id: MailboxId(1),
@@ -490,9 +626,17 @@ mod tests {
             modseq: 8,
             messages: 2,
             bytes: 200,
+            unseen: 5,
+            deleted: 1,
+            deleted_bytes: 100,
+            uses: Uses::SENT,
+            keywords: ["$Junk".to_owned(), "x".to_owned()].into(),
         };
         let row = MailboxRow { mailbox, folded_next: 3 };
-        assert_eq!(row.encode(), b"\x01\x01\x05INBOX\x09\x04\x08\x02\xc8\x01\x03");
+        assert_eq!(
+            row.encode(),
+            b"\x01\x01\x05INBOX\x09\x04\x08\x02\xc8\x01\x05\x01\x64\x08\x02\x05$Junk\x01x\x03"
+        );
         assert_eq!(MailboxRow::decode(&row.encode()).unwrap(), row);
         let rows = [message(2, 5, 10), message(4, 3, 9)];
         let record = encode_record(&rows);
@@ -504,17 +648,34 @@ mod tests {
         assert_eq!(tail, [1, 1, 1, 5, 0xc8, 1, 20]);
         assert_eq!(decode_tail(2, &tail).unwrap(), Some(rows[0].clone()));
         assert_eq!(encode_tail(None), [1, 0]);
-        let detail = Detail { prefix: b"P".to_vec(), body: body(), header_bytes: 4, saved: -1 };
-        let expected = [&[1][..], &[7; 32], &[3, 0xac, 2, 5, 4, 1, 1, b'P']].concat();
+        let detail =
+            Detail { prefix: b"P".to_vec(), body: body(), header_bytes: 4, saved: -1, gist: b"g".to_vec() };
+        let expected = [&[1][..], &[7; 32], &[3, 0xac, 2, 5, 4, 1, 1, b'P', 1, b'g']].concat();
         assert_eq!(encode_detail(&detail), expected);
         assert_eq!(decode_detail(&expected).unwrap(), detail);
         let token = TokenRow { mailbox: MailboxId(1), uid: 2, modseq: 3, saved: 4 };
         assert_eq!(token.encode(), [1, 1, 2, 3, 8]);
         assert_eq!(TokenRow::decode(&token.encode()).unwrap(), token);
         let mailbox = MailboxId(1);
-        let change = [ChangeItem { mailbox, kind: ChangeKind::Vanished, uids: vec![(2, 4), (9, 9)] }];
-        assert_eq!(encode_change(&change), [1, 1, 1, 2, 2, 2, 2, 5, 0]);
+        let change = [
+            ChangeItem { mailbox, kind: ChangeKind::Vanished, uids: vec![(2, 4), (9, 9)] },
+            ChangeItem { mailbox, kind: ChangeKind::Flagged, uids: vec![(1, 1)] },
+        ];
+        assert_eq!(encode_change(&change), [1, 2, 1, 2, 2, 2, 2, 5, 0, 1, 3, 1, 1, 0]);
+        assert_eq!(encode_ranges(&change[0].uids), [1, 2, 2, 2, 5, 0]);
+        assert_eq!(decode_ranges(&[1, 2, 2, 2, 5, 0]).unwrap(), change[0].uids);
+        assert!(decode_ranges(&[1, 1, 0, 2]).is_err(), "zero is no UID");
         assert_eq!(decode_change(&encode_change(&change)).unwrap(), change);
+    }
+
+    #[test]
+    fn golden_rows_of_notes_and_rights() {
+        let acl = [("a@x.test".to_owned(), Rights(5))];
+        assert_eq!(encode_acl(&acl), b"\x01\x01\x08a@x.test\x05");
+        assert_eq!(decode_acl(&encode_acl(&acl)).unwrap(), acl);
+        assert!(matches!(decode_acl(b"\x01\x01\x01a\x80\x10"), Err(Error::Damaged(_))));
+        assert_eq!(encode_note(b"ab"), [1, 2, b'a', b'b']);
+        assert_eq!(decode_note(&encode_note(b"ab")).unwrap(), b"ab");
     }
 
     #[test]
@@ -559,15 +720,23 @@ mod tests {
         assert_eq!(encode_alias("i@x.test", &targets), b"\x01\x08i@x.test\x01\x08b@y.test");
         assert_eq!(encode_active(2, 300), [1, 2, 0xac, 2]);
         let recipients = vec![Recipient { account: AccountId(3), prefix: b"P".to_vec() }];
-        let entry = Entry { from: String::new(), body: body(), header_bytes: 4, received: 1, recipients };
-        let expected = [&[1, 0][..], &[7; 32], &[3, 0xac, 2, 5, 4, 2, 1, 3, 1, b'P']].concat();
+        let entry = Entry {
+            from: String::new(),
+            body: body(),
+            header_bytes: 4,
+            received: 1,
+            gist: vec![6],
+            recipients,
+        };
+        let expected = [&[1, 0][..], &[7; 32], &[3, 0xac, 2, 5, 4, 2, 1, 6, 1, 3, 1, b'P']].concat();
         assert_eq!(encode_entry(&entry), expected);
         assert_eq!(decode_entry(&expected).unwrap(), entry);
     }
 
     #[test]
     fn a_cut_row_is_damaged() {
-        let detail = Detail { prefix: b"P".to_vec(), body: body(), header_bytes: 4, saved: 1 };
+        let detail =
+            Detail { prefix: b"P".to_vec(), body: body(), header_bytes: 4, saved: 1, gist: Vec::new() };
         let row = encode_detail(&detail);
         for cut in 0..row.len() {
             assert!(matches!(decode_detail(&row[..cut]), Err(Error::Damaged(_))), "cut at {cut}");

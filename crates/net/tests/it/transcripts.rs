@@ -18,7 +18,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use testkit::script::{self, Script, Step, escape};
-use testkit::{pop3, smtp};
+use testkit::{imap, pop3, smtp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
@@ -29,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn smtp_transcripts_hold_over_sockets() {
+    let _alone = crate::SCALES.lock().await;
     let played = hold_all("smtp", Protocol::Smtp, |script, told| {
         let setup = smtp::Setup::of(script)?;
         let implicit = setup.security.is_encrypted();
@@ -39,12 +40,24 @@ async fn smtp_transcripts_hold_over_sockets() {
 
 #[tokio::test]
 async fn pop3_transcripts_hold_over_sockets() {
+    let _alone = crate::SCALES.lock().await;
     let played = hold_all("pop3", Protocol::Pop3, |script, told| {
         let setup = pop3::Setup::of(script)?;
         let implicit = setup.how == How::Implicit;
         Ok((implicit, Pop3Fixed { setup, told }))
     });
     assert!(played.await >= 28);
+}
+
+#[tokio::test]
+async fn imap_transcripts_hold_over_sockets() {
+    let _alone = crate::SCALES.lock().await;
+    let played = hold_all("imap", Protocol::Imap, |script, told| {
+        let setup = imap::Setup::of(script)?;
+        let implicit = setup.how == How::Implicit;
+        Ok((implicit, ImapFixed { setup, told }))
+    });
+    assert!(played.await >= 60);
 }
 
 /// Plays all but those in which time passes; returns how many.
@@ -182,10 +195,7 @@ impl Play {
                 Step::Server(line) => {
                     self.expect(line).await;
                     let more = matches!(steps.peek(), Some(Step::Server(_)));
-                    if !more
-                        && starts_tls(&last_line)
-                        && (line.starts_with(b"220 ") || line.starts_with(b"+OK"))
-                    {
+                    if !more && starts_tls(&last_line) && goes_ahead(line) {
                         last_line.clear();
                         self.secure().await;
                     }
@@ -247,7 +257,13 @@ impl Play {
 }
 
 fn starts_tls(line: &str) -> bool {
-    line.eq_ignore_ascii_case("STARTTLS") || line.eq_ignore_ascii_case("STLS")
+    // In IMAP a tag stands before the word.
+    let word = line.rsplit(' ').next().unwrap_or_default();
+    word.eq_ignore_ascii_case("STARTTLS") || word.eq_ignore_ascii_case("STLS")
+}
+
+fn goes_ahead(line: &[u8]) -> bool {
+    line.starts_with(b"220 ") || line.starts_with(b"+OK") || line.ends_with(b" OK begin TLS\r\n")
 }
 
 struct SmtpFixed {
@@ -367,6 +383,69 @@ impl Session for Pop3Session {
         let security = invented(&security, |how| pop3::Setup { how, ..self.setup.clone() }.security());
         let machine = self.setup.server(security, net::now());
         Pop3Session { machine, above: pop3::Above::new(&self.setup), ..self }
+    }
+
+    async fn ended(self, why: End) {
+        unexpected(&self.told, &why);
+    }
+}
+
+struct ImapFixed {
+    setup: imap::Setup,
+    told: mpsc::UnboundedSender<String>,
+}
+
+impl Service for ImapFixed {
+    type Session = ImapSession;
+
+    fn open(&self, _ends: Ends, security: Security, now: Tick) -> ImapSession {
+        let security = invented(&security, |how| imap::Setup { how, ..self.setup.clone() }.security());
+        let machine = self.setup.server(security, now);
+        let above = imap::Above::new(&self.setup);
+        ImapSession { machine, above, setup: self.setup.clone(), told: self.told.clone() }
+    }
+
+    fn handshake_failed(&self, _ends: Ends, failure: &Failure) {
+        let _ = self.told.send(format!("handshake failed: {failure:?}"));
+    }
+
+    fn busy_line(&self) -> &[u8] {
+        b"* BYE busy\r\n"
+    }
+
+    fn not_tls_line(&self) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+struct ImapSession {
+    machine: proto::imap::server::Server,
+    above: imap::Above,
+    setup: imap::Setup,
+    told: mpsc::UnboundedSender<String>,
+}
+
+impl Session for ImapSession {
+    type Machine = proto::imap::server::Server;
+
+    fn machine(&mut self) -> &mut Self::Machine {
+        &mut self.machine
+    }
+
+    async fn event<'a>(
+        &mut self,
+        event: <proto::imap::server::Server as Machine>::Event<'a>,
+        _wire: &mut Wire<'_>,
+    ) -> Next {
+        let starts_tls = self.above.answer(&mut self.machine, event);
+        tell(&self.told, &mut self.above.events);
+        if starts_tls { Next::StartTls } else { Next::Go }
+    }
+
+    fn secured(self, security: Security) -> ImapSession {
+        let security = invented(&security, |how| imap::Setup { how, ..self.setup.clone() }.security());
+        let machine = self.setup.server(security, net::now());
+        ImapSession { machine, above: imap::Above::new(&self.setup), ..self }
     }
 
     async fn ended(self, why: End) {

@@ -13,6 +13,10 @@ pub mod ports {
     pub const SUBMISSIONS: u16 = 465;
     /// Submission with STARTTLS (RFC 6409).
     pub const SUBMISSION: u16 = 587;
+    /// IMAP with STARTTLS.
+    pub const IMAP: u16 = 143;
+    /// IMAP with implicit TLS.
+    pub const IMAPS: u16 = 993;
     /// POP3 with STLS.
     pub const POP3: u16 = 110;
     /// POP3 with implicit TLS.
@@ -36,6 +40,8 @@ pub enum Protocol {
     Lmtp,
     /// POP3.
     Pop3,
+    /// IMAP.
+    Imap,
 }
 
 /// How a listener protects its connections.

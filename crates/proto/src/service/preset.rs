@@ -3,7 +3,7 @@
 //! A preset is a list of rows in the order in which they are recommended to
 //! people, and two decisions that belong to it: whether clients may submit where
 //! other servers deliver, and whether a password may ever be sent, inside TLS
-//! too. IMAP rows join when the protocol does. Either-way listeners and the
+//! too. Either-way listeners and the
 //! alternate submission ports are not here: they come with their own setting.
 
 use super::{Listener, Model, Protection, Protocol, ports};
@@ -61,9 +61,11 @@ impl Preset {
     /// The rows, recommended ones first.
     fn rows(self) -> &'static [Row] {
         match self {
-            Preset::Modern => &[POP3S, SUBMISSIONS, SMTP],
-            Preset::SubmissionFirst => &[POP3S, SUBMISSION, SUBMISSIONS, SMTP],
-            Preset::Compatible | Preset::ChallengeOnly => &[POP3S, SUBMISSIONS, SUBMISSION, POP3, SMTP],
+            Preset::Modern => &[IMAPS, POP3S, SUBMISSIONS, SMTP],
+            Preset::SubmissionFirst => &[IMAPS, POP3S, SUBMISSION, SUBMISSIONS, SMTP],
+            Preset::Compatible | Preset::ChallengeOnly => {
+                &[IMAPS, POP3S, SUBMISSIONS, SUBMISSION, IMAP, POP3, SMTP]
+            }
         }
     }
 
@@ -108,6 +110,8 @@ pub fn registered_port(protocol: Protocol, protection: Protection) -> Option<u16
         (Protocol::Smtp, Protection::StartTls) => Some(ports::SMTP),
         (Protocol::Submission, Protection::Implicit) => Some(ports::SUBMISSIONS),
         (Protocol::Submission, Protection::StartTls) => Some(ports::SUBMISSION),
+        (Protocol::Imap, Protection::Implicit) => Some(ports::IMAPS),
+        (Protocol::Imap, Protection::StartTls) => Some(ports::IMAP),
         (Protocol::Pop3, Protection::Implicit) => Some(ports::POP3S),
         (Protocol::Pop3, Protection::StartTls) => Some(ports::POP3),
         (Protocol::Lmtp, Protection::StartTls) => Some(ports::LMTP),
@@ -242,6 +246,10 @@ const SUBMISSION: Row = Row {
     protection: Protection::StartTls,
     port: ports::SUBMISSION,
 };
+const IMAPS: Row =
+    Row { name: "imaps", protocol: Protocol::Imap, protection: Protection::Implicit, port: ports::IMAPS };
+const IMAP: Row =
+    Row { name: "imap", protocol: Protocol::Imap, protection: Protection::StartTls, port: ports::IMAP };
 const POP3S: Row =
     Row { name: "pop3s", protocol: Protocol::Pop3, protection: Protection::Implicit, port: ports::POP3S };
 const LMTP: Row =
@@ -276,14 +284,15 @@ mod tests {
     #[test]
     fn every_row_of_every_preset() {
         use Protection::{Implicit, StartTls};
-        use Protocol::{Pop3, Smtp, Submission};
+        use Protocol::{Imap, Pop3, Smtp, Submission};
         assert_eq!(
             rows(Preset::Modern),
-            [(995, Pop3, Implicit), (465, Submission, Implicit), (25, Smtp, StartTls)]
+            [(993, Imap, Implicit), (995, Pop3, Implicit), (465, Submission, Implicit), (25, Smtp, StartTls)]
         );
         assert_eq!(
             rows(Preset::SubmissionFirst),
             [
+                (993, Imap, Implicit),
                 (995, Pop3, Implicit),
                 (587, Submission, StartTls),
                 (465, Submission, Implicit),
@@ -291,9 +300,11 @@ mod tests {
             ]
         );
         let all = [
+            (993, Imap, Implicit),
             (995, Pop3, Implicit),
             (465, Submission, Implicit),
             (587, Submission, StartTls),
+            (143, Imap, StartTls),
             (110, Pop3, StartTls),
             (25, Smtp, StartTls),
         ];
@@ -324,21 +335,21 @@ mod tests {
             [Flaw::NoHost, Flaw::NoListeners]
         );
         let mut model = Preset::Modern.model("h", &ANY);
-        model.listeners[1].name = "pop3s".into();
-        model.listeners[1].port = 995;
+        model.listeners[1].name = "imaps".into();
+        model.listeners[1].port = 993;
         model.listeners[1].addresses = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
         model.listeners[2].name = String::new();
         model.listeners[2].addresses = vec![];
         assert_eq!(
             model.validate(),
             [
-                Flaw::SameName { listener: 1, name: "pop3s".into() },
+                Flaw::SameName { listener: 1, name: "imaps".into() },
                 Flaw::SameSocket {
                     listener: 1,
-                    name: "pop3s".into(),
-                    other: "pop3s".into(),
+                    name: "imaps".into(),
+                    other: "imaps".into(),
                     address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-                    port: 995
+                    port: 993
                 },
                 Flaw::Nameless { listener: 2 },
                 Flaw::NoAddress { listener: 2, name: String::new() },

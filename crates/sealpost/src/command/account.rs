@@ -28,6 +28,9 @@ pub enum Account {
         /// The most messages it may hold
         #[arg(long, value_name = "COUNT")]
         quota_messages: Option<u64>,
+        /// In which language Drafts, Sent, Junk, Trash and Archive are named, such as de
+        #[arg(long, value_name = "TAG")]
+        language: Option<String>,
         #[command(flatten)]
         source: Source,
     },
@@ -99,9 +102,9 @@ impl Account {
     /// Runs it.
     pub fn run(self, config: Option<&Path>) -> Result<ExitCode, Failure> {
         let request = match self {
-            Account::Add { address, name, quota, quota_messages, source } => {
+            Account::Add { address, name, quota: quota_bytes, quota_messages, language, source } => {
                 let password = source.password()?;
-                Request::AccountAdd { address, name, password, quota_bytes: quota, quota_messages }
+                Request::AccountAdd { address, name, password, quota_bytes, quota_messages, language }
             }
             Account::List { domain } => Request::AccountList { domain },
             Account::Password { address, source } => {

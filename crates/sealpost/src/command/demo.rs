@@ -167,6 +167,7 @@ fn explain(ca: &Path, addresses: &Addresses, stage: &Stage, clients: bool) -> St
                 Protocol::Smtp => ("mail from other servers (SMTP)", "none"),
                 Protocol::Submission => ("send mail (SMTP submission)", "needed"),
                 Protocol::Lmtp => ("mail from a local mail server (LMTP)", "none"),
+                Protocol::Imap => ("read mail (IMAP)", "needed"),
                 Protocol::Pop3 => ("fetch mail (POP3)", "needed"),
             };
             let security = match listener.protection {
@@ -211,6 +212,17 @@ fn examples(ca: &Path, addresses: &Addresses, stage: &Stage) -> String {
     let mut add = |line: String| {
         let _ = writeln!(text, "  {line}");
     };
+    if let Some(port) = port(addresses, Protocol::Imap, Protection::Implicit) {
+        add(format!("curl --cacert {ca} -u {user}:{password} imaps://{HOST}:{port}/        # mailboxes"));
+        add(format!(
+            "curl --cacert {ca} -u {user}:{password} 'imaps://{HOST}:{port}/INBOX;UID=1'  # read a message"
+        ));
+        add(format!("curl --cacert {ca} -u {user}:{password} 'imaps://{HOST}:{port}/INBOX?ALL'    # search"));
+        add(format!("openssl s_client -quiet -crlf -CAfile {ca} -connect {HOST}:{port}"));
+    }
+    if let Some(port) = port(addresses, Protocol::Imap, Protection::StartTls) {
+        add(format!("openssl s_client -quiet -crlf -CAfile {ca} -starttls imap -connect {HOST}:{port}"));
+    }
     if let Some(port) = port(addresses, Protocol::Pop3, Protection::Implicit) {
         add(format!("curl --cacert {ca} -u {user}:{password} pop3s://{HOST}:{port}/        # list"));
         add(format!(

@@ -16,7 +16,7 @@ pub mod unit;
 use mistake::{Mistake, Mistakes};
 use proto::service::preset::{Flaw, Preset, registered_port};
 use proto::service::{Listener, Model, Protection, Protocol};
-use proto::{pop3, smtp};
+use proto::{imap, pop3, smtp};
 use read::{Answers, Value};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
@@ -36,6 +36,8 @@ pub struct Settings {
     pub smtp: Smtp,
     /// POP3.
     pub pop3: Pop3,
+    /// Of one IMAP connection.
+    pub imap: imap::server::Limits,
     /// Passwords.
     pub password: Password,
     /// The store's own.
@@ -195,6 +197,7 @@ impl Builder<'_, '_> {
                 received_max: self.u32("limits.received_fields"),
                 header_bytes_max: self.usize("limits.message_header"),
             },
+            imap: self.imap_limits(),
             pop3: Pop3 { limits: self.pop3_limits(), login_delay_seconds: self.u32("pop3.login_delay") },
             password: Password {
                 argon2_memory_kib: narrow(self.number("password.argon2_memory").unwrap_or(0) >> 10),
@@ -210,6 +213,7 @@ impl Builder<'_, '_> {
                 body_memory_bytes_max: self.usize("store.body_memory"),
                 body_own_segment_bytes_min: self.number("store.body_own_segment").unwrap_or(0),
                 segment_bytes_max: self.number("store.segment").unwrap_or(0),
+                ..store::Options::default()
             },
             log: Log {
                 json: self.text("log.format").as_deref() == Some("json"),
@@ -250,6 +254,23 @@ impl Builder<'_, '_> {
             command_seconds_max: self.u32("limits.smtp.command_silence"),
             data_seconds_max: self.u32("limits.smtp.message_silence"),
             data_bytes_per_second_min: self.u32("limits.smtp.message_rate"),
+        }
+    }
+
+    fn imap_limits(&mut self) -> imap::server::Limits {
+        imap::server::Limits {
+            line_bytes_max: self.usize("limits.imap.line"),
+            command_bytes_max: self.usize("limits.imap.command"),
+            literals_max: self.usize("limits.imap.literals"),
+            append_messages_max: self.u32("limits.imap.append_messages"),
+            login_literal_bytes_max: self.number("limits.imap.login_literal").unwrap_or(0),
+            login_discard_bytes_max: self.number("limits.imap.login_discard").unwrap_or(0),
+            auth_line_bytes_max: self.usize("limits.imap.auth_line"),
+            discard_bytes_max: self.number("limits.imap.discard").unwrap_or(0),
+            errors_max: self.u32("limits.imap.errors"),
+            auth_failures_max: self.u32("limits.imap.failed_logins"),
+            idle_seconds_max: self.u32("limits.imap.silence"),
+            login_seconds_max: self.u32("limits.imap.login_silence"),
         }
     }
 
@@ -296,6 +317,7 @@ impl Builder<'_, '_> {
             "smtp" => Protocol::Smtp,
             "submission" => Protocol::Submission,
             "lmtp" => Protocol::Lmtp,
+            "imap" => Protocol::Imap,
             _ => Protocol::Pop3,
         };
         let security = self.text(&path("security"))?;

@@ -40,6 +40,7 @@ fn defaults_are_those_of_the_parts() {
     let show = |x: &dyn std::fmt::Debug| format!("{x:?}");
     assert_eq!(show(&s.smtp.limits), show(&smtp::server::Limits::default()));
     assert_eq!(show(&s.pop3.limits), show(&pop3::server::Limits::default()));
+    assert_eq!(show(&s.imap), show(&imap::server::Limits::default()));
     assert_eq!(show(&s.store), show(&store::Options::default()));
     assert_eq!(s.password.argon2_memory_kib, 19 * 1024);
     assert_eq!(s.log, Log { json: false, level: tracing::Level::INFO });
@@ -51,7 +52,7 @@ fn smallest_file() {
     assert_eq!(s.model.host, "mail.example.test");
     assert_eq!(s.data, Path::new("/var/lib/sealpost"));
     assert_eq!(s.tls.certificates, [("/etc/sealpost/c.pem".into(), "/k.pem".into())]);
-    assert_eq!(s.model.listeners.len(), 3);
+    assert_eq!(s.model.listeners.len(), 4);
     assert_eq!(s.model.listeners[0].addresses.len(), 2);
     assert!(s.password.password_sent && !s.smtp.clients_on_exchange);
 }
@@ -78,6 +79,9 @@ recipients = 1_00
 command_silence = "1h30m"
 [limits.pop3]
 silence = "1h"
+[limits.imap]
+command = "1 MiB"
+silence = "2h"
 [smtp]
 normalise_newlines = true
 require_from_match = true
@@ -106,6 +110,8 @@ grace = "1s"
     assert_eq!(s.smtp.limits.recipients_max, 100);
     assert_eq!(s.smtp.limits.command_seconds_max, 5400);
     assert_eq!(s.pop3.limits.idle_seconds_max, 3600);
+    assert_eq!(s.imap.command_bytes_max, 1 << 20);
+    assert_eq!(s.imap.idle_seconds_max, 7200);
     assert_eq!(s.password.argon2_memory_kib, 65_536);
     assert_eq!(s.store.segment_bytes_max, 1 << 30);
     assert_eq!(s.log, Log { json: true, level: tracing::Level::DEBUG });

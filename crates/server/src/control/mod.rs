@@ -68,6 +68,9 @@ pub enum Request {
         quota_bytes: Option<u64>,
         /// Messages at most.
         quota_messages: Option<u64>,
+        /// Tag of the language in which its special mailboxes are named; English without.
+        #[serde(default)]
+        language: Option<String>,
     },
     /// Lists accounts.
     AccountList {

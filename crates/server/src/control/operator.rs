@@ -4,7 +4,8 @@ use super::frame::{self, Frame, Pipe};
 use super::{Item, Request, Response};
 use crate::auth::password::{self, Cost, Wanted};
 use crate::clock::unix_now;
-use crate::deliver::{self, Parcel};
+use crate::deliver::{self, Incoming, Parcel};
+use crate::language;
 use proto::message::intake::{Intake, Rules};
 use proto::proof::AccountId;
 use std::io;
@@ -85,7 +86,13 @@ impl Operator {
                 self.store.directory().remove_domain(&name).await?;
                 done(format!("Domain {name} removed."))
             }
-            Request::AccountAdd { address, name, password, quota_bytes, quota_messages } => {
+            Request::AccountAdd { address, name, password, quota_bytes, quota_messages, language } => {
+                let tag = language.as_deref().unwrap_or("en");
+                let Some(special) = language::special_mailboxes(tag) else {
+                    let text =
+                        format!("no mailbox names are known in '{tag}'; there are {}", language::tags());
+                    return Err(No(text));
+                };
                 let record = AccountRecord {
                     id: AccountId(0),
                     address: address.clone(),
@@ -96,7 +103,7 @@ impl Operator {
                     created: unix_now(),
                 };
                 let credentials = self.credentials(&address, &password.0, None).await?;
-                self.store.directory().add_account(record, credentials).await?;
+                self.store.directory().add_account_with(record, credentials, &special).await?;
                 done(format!("Account {address} added."))
             }
             Request::AccountList { domain } => self.accounts(domain.as_deref()),
@@ -275,7 +282,7 @@ impl Operator {
         item: Item,
         skip: bool,
     ) -> Result<Result<Option<Parcel>, No>, No> {
-        let mut writer = self.store.bodies().writer();
+        let mut writer = Incoming::new(&self.store);
         let mut intake = Intake::new(Rules {
             received_max: usize::MAX,
             header_bytes_max: self.header_bytes_max,
@@ -310,10 +317,9 @@ impl Operator {
             return Ok(Err(no));
         }
         scratch.clear();
-        let summary = match intake.finish(&mut scratch) {
-            Ok(summary) => summary,
-            Err(_) => return Ok(Err(No("a message's header is too big".to_owned()))),
-        };
+        if intake.finish(&mut scratch).is_err() {
+            return Ok(Err(No("a message's header is too big".to_owned())));
+        }
         if let Err(error) = writer.write(&scratch).await {
             return Ok(Err(error.into()));
         }
@@ -321,7 +327,6 @@ impl Operator {
             mailbox: item.mailbox,
             flags: Flags(item.flags),
             received: item.received,
-            header_bytes: summary.header_bytes,
             body: writer,
         })))
     }

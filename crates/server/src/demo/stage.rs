@@ -7,7 +7,7 @@
 use super::corpus::{self, Person};
 use crate::auth::password::{self, Cost, Wanted};
 use crate::clock::unix_now;
-use crate::deliver::{self, Parcel};
+use crate::deliver::{self, Incoming, Parcel};
 use proto::message::intake::{Intake, Rules};
 use proto::proof::{AccountId, Secret};
 use store::Store;
@@ -178,18 +178,17 @@ async fn parcel(store: &Store, sample: &corpus::Sample) -> Result<Parcel, Broken
         submission: None,
     });
     let mut head = Vec::new();
-    let mut body = store.bodies().writer();
+    let mut body = Incoming::new(store);
     let rest = intake.feed(&sample.bytes, &mut head).map_err(|p| broken(format!("{p:?}")))?;
     body.write(&head).await.map_err(broken)?;
     body.write(rest).await.map_err(broken)?;
     head.clear();
-    let summary = intake.finish(&mut head).map_err(|p| broken(format!("{p:?}")))?;
+    intake.finish(&mut head).map_err(|p| broken(format!("{p:?}")))?;
     body.write(&head).await.map_err(broken)?;
     Ok(Parcel {
         mailbox: store::account::INBOX.to_owned(),
         flags: if sample.seen { Flags::SEEN } else { Flags::default() },
         received: Some(sample.received),
-        header_bytes: summary.header_bytes,
         body,
     })
 }

@@ -1,5 +1,6 @@
 //! Sessions: event in, one handler, answer out. One file a protocol.
 
+pub mod imap;
 pub mod login;
 pub mod pop3;
 pub mod smtp;
@@ -28,6 +29,7 @@ impl Origin {
             Protocol::Submission => "submission",
             Protocol::Lmtp => "lmtp",
             Protocol::Pop3 => "pop3",
+            Protocol::Imap => "imap",
         }
     }
 

@@ -105,8 +105,8 @@ impl Pop3Session {
         let reader = account.clone();
         match tokio::task::spawn_blocking(move || reader.view(MAILDROP)).await {
             Ok(Ok(Some(view))) => {
-                let text = format!("{} messages", view.messages.len());
-                let deleted = vec![false; view.messages.len()];
+                let text = format!("{} messages", view.len());
+                let deleted = vec![false; view.len() as usize];
                 self.drop = Some(Box::new(Maildrop { account, view, deleted, _lock: lock }));
                 self.machine.logged_in(&text);
             }
@@ -128,7 +128,7 @@ impl Pop3Session {
         match what {
             Listing::One(number, show) => match drop.get(number) {
                 Some(row) => {
-                    show(&mut line, number, row, &drop.view);
+                    show(&mut line, number, &row, &drop.view);
                     self.machine.ok(&line);
                 }
                 None => self.machine.err(None, NO_SUCH),
@@ -138,7 +138,7 @@ impl Pop3Session {
                 self.machine.begin(&format!("{count} messages, {octets} octets"));
                 for (number, row) in drop.present() {
                     line.clear();
-                    show(&mut line, number, row, &drop.view);
+                    show(&mut line, number, &row, &drop.view);
                     self.machine.line(&line);
                     if self.machine.output().len() >= FLUSH_BYTES
                         && wire.flush(self.machine.output()).await.is_err()
@@ -232,7 +232,7 @@ impl Pop3Session {
         let Some(drop) = self.drop.take() else { return self.machine.updated(Ok("Bye")) };
         let uids: Vec<u32> = drop
             .view
-            .messages
+            .messages()
             .iter()
             .zip(&drop.deleted)
             .filter_map(|(row, deleted)| deleted.then_some(row.uid))
@@ -278,17 +278,15 @@ fn show_uid(line: &mut String, number: u32, row: &MessageRow, view: &View) {
 
 impl Maildrop {
     /// The message of that number, if it exists and is not marked.
-    fn get(&self, number: u32) -> Option<&MessageRow> {
+    fn get(&self, number: u32) -> Option<MessageRow> {
         let index = (number as usize).checked_sub(1)?;
         let deleted = *self.deleted.get(index)?;
-        if deleted { None } else { self.view.messages.get(index) }
+        if deleted { None } else { self.view.row(number) }
     }
 
-    fn present(&self) -> impl Iterator<Item = (u32, &MessageRow)> {
-        (1u32..)
-            .zip(&self.view.messages)
-            .zip(&self.deleted)
-            .filter_map(|(pair, deleted)| (!deleted).then_some(pair))
+    fn present(&self) -> impl Iterator<Item = (u32, MessageRow)> {
+        let all = self.view.rows(1..self.view.len() + 1);
+        all.zip(&self.deleted).filter_map(|(pair, deleted)| (!deleted).then_some(pair))
     }
 
     fn totals(&self) -> (usize, u64) {

@@ -9,7 +9,7 @@ use super::Origin;
 use super::login::{Exchange, Login, Place};
 use crate::app::App;
 use crate::clock::unix_now;
-use crate::deliver::{self, Letter, Target};
+use crate::deliver::{self, Incoming, Letter, Target};
 use crate::facts::{self, Outcome};
 use net::drive::{End, Next, Session, Wire};
 use proto::machine::Machine;
@@ -21,7 +21,6 @@ use proto::service::Protocol;
 use proto::smtp::server::Server;
 use proto::smtp::{Event, Mail, Path, Rcpt, Refusal, Reply, Role};
 use std::sync::Arc;
-use store::blob::BodyWriter;
 use store::system::directory::Route;
 
 /// One connection.
@@ -50,9 +49,7 @@ struct Body {
     id: u64,
     received: i64,
     intake: Intake,
-    writer: BodyWriter,
-    /// Octets of the trace field that stands before the intake's output.
-    trace_bytes: u64,
+    incoming: Incoming,
     /// The refusal that waits for the end of the message.
     refusal: Option<Reply>,
     scratch: Vec<u8>,
@@ -79,7 +76,7 @@ impl SmtpSession {
         match self.origin.listener.protocol {
             Protocol::Submission => Role::Submission,
             Protocol::Lmtp => Role::Lmtp,
-            Protocol::Smtp | Protocol::Pop3 => Role::Exchange,
+            Protocol::Smtp | Protocol::Pop3 | Protocol::Imap => Role::Exchange,
         }
     }
 
@@ -212,8 +209,8 @@ impl SmtpSession {
             return self.machine.begin_body(Err(Reply::new(503, (5, 5, 1), "MAIL first")));
         };
         let trace = self.trace(transaction, id, received);
-        let mut writer = self.app.store.bodies().writer();
-        if let Err(error) = writer.write(&trace).await {
+        let mut incoming = Incoming::new(&self.app.store);
+        if let Err(error) = incoming.write(&trace).await {
             return self.machine.begin_body(Err(deliver::store_reply(&error)));
         }
         let mail = &self.app.settings.mail;
@@ -228,15 +225,8 @@ impl SmtpSession {
             submission,
         });
         if let Some(transaction) = &mut self.transaction {
-            transaction.body = Some(Body {
-                id,
-                received,
-                intake,
-                writer,
-                trace_bytes: trace.len() as u64,
-                refusal: None,
-                scratch: Vec::new(),
-            });
+            transaction.body =
+                Some(Body { id, received, intake, incoming, refusal: None, scratch: Vec::new() });
         }
         self.machine.begin_body(Ok(()));
     }
@@ -272,7 +262,7 @@ impl SmtpSession {
         }
         body.scratch.clear();
         let written = match body.intake.feed(piece, &mut body.scratch) {
-            Ok(rest) => match write_both(&mut body.writer, &body.scratch, rest).await {
+            Ok(rest) => match write_both(&mut body.incoming, &body.scratch, rest).await {
                 Ok(()) => return,
                 Err(error) => deliver::store_reply(&error),
             },
@@ -314,7 +304,7 @@ impl SmtpSession {
         }
         body.scratch.clear();
         let summary = body.intake.finish(&mut body.scratch).map_err(|problem| problem_reply(&problem))?;
-        body.writer.write(&body.scratch).await.map_err(|error| deliver::store_reply(&error))?;
+        body.incoming.write(&body.scratch).await.map_err(|error| deliver::store_reply(&error))?;
         if transaction.targets.iter().any(|t| summary.was_delivered_to(&deliver::delivered_to(&t.address))) {
             return Err(Reply::new(
                 554,
@@ -323,12 +313,13 @@ impl SmtpSession {
             ));
         }
         self.check_from(&summary.from)?;
-        let reference = body.writer.finish().await.map_err(|error| deliver::store_reply(&error))?;
+        let stored = body.incoming.finish().await.map_err(|error| deliver::store_reply(&error))?;
         Ok(Letter {
             id: body.id,
             from: transaction.mail.from.clone(),
-            body: reference,
-            header_bytes: body.trace_bytes + summary.header_bytes,
+            body: stored.body,
+            header_bytes: stored.header_bytes,
+            gist: stored.gist,
             received: body.received,
         })
     }
@@ -372,7 +363,7 @@ impl SmtpSession {
     }
 }
 
-async fn write_both(writer: &mut BodyWriter, first: &[u8], rest: &[u8]) -> Result<(), store::Error> {
+async fn write_both(writer: &mut Incoming, first: &[u8], rest: &[u8]) -> Result<(), store::Error> {
     if !first.is_empty() {
         writer.write(first).await?;
     }

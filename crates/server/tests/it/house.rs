@@ -118,7 +118,7 @@ impl House {
         let account = self.store().account(self.id(address));
         let Some(view) = account.view("INBOX").unwrap() else { return Vec::new() };
         let mut all = Vec::new();
-        for row in &view.messages {
+        for row in &view.messages() {
             let detail = account.detail(view.mailbox.id, row.uid).unwrap().unwrap();
             let mut message = detail.prefix.clone();
             let mut reader = self.store().bodies().read(&detail.body, 0..detail.body.len);
@@ -186,6 +186,8 @@ pub fn delivery(body: &BodyRef, header_bytes: usize, token: Option<u64>) -> Deli
         body: body.clone(),
         header_bytes: header_bytes as u64,
         flags: Flags::default(),
+        keywords: Vec::new(),
+        gist: Vec::new(),
         received: 1_700_000_000,
         saved: 1_700_000_000,
         token,
@@ -212,6 +214,8 @@ fn settings(data: std::path::PathBuf, pair: net::tls::Pair) -> Settings {
         row("lmtp", Protocol::Lmtp, Protection::StartTls),
         row("pop3", Protocol::Pop3, Protection::StartTls),
         row("pop3s", Protocol::Pop3, Protection::Implicit),
+        row("imap", Protocol::Imap, Protection::StartTls),
+        row("imaps", Protocol::Imap, Protection::Implicit),
     ];
     let throttle = server::auth::throttle::Settings {
         first_delay_millis: 1,
@@ -232,6 +236,7 @@ fn settings(data: std::path::PathBuf, pair: net::tls::Pair) -> Settings {
         connections: net::listen::Limits::default(),
         smtp: proto::smtp::server::Limits::default(),
         pop3: proto::pop3::server::Limits::default(),
+        imap: proto::imap::server::Limits::default(),
         mail: MailSettings::default(),
         pop3_login_delay_seconds: 0,
         auth: server::auth::Settings { cost: CHEAP, throttle, ..server::auth::Settings::default() },

@@ -69,7 +69,7 @@ async fn a_session_sees_what_was_there_when_it_began() {
     // Somebody else removes the first meanwhile.
     let account = house.store().account(house.id("ann@example.test"));
     let view = account.view("INBOX").unwrap().unwrap();
-    account.expunge(view.mailbox.id, &[view.messages[0].uid]).await.unwrap();
+    account.expunge(view.mailbox.id, &[view.messages()[0].uid]).await.unwrap();
     let status = reader.fetch("RETR 1").await.unwrap_err();
     assert_eq!(status.code.as_deref(), Some("SYS/PERM"));
     assert_eq!(reader.fetch("RETR 2").await.unwrap(), LETTER);

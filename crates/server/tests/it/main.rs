@@ -2,6 +2,13 @@
 //! client machines at the other end.
 
 mod house;
+mod imap;
+mod imap_append;
+mod imap_fetch;
+mod imap_find;
+mod imap_names;
+mod imap_sessions;
+mod imap_sync;
 mod logins;
 mod maildrop;
 mod receive;

@@ -214,6 +214,7 @@ async fn what_was_accepted_goes_on_after_a_restart_and_is_not_doubled() {
         body: body.clone(),
         header_bytes: 10,
         received: 1_700_000_000,
+        gist: Vec::new(),
         recipients: vec![recipient(ann), recipient(bob)],
     };
     // As after a crash between the first delivery and the second.

@@ -1,30 +1,38 @@
 //! What an operation does to an account: first all checks and reads, then changes in memory that
 //! cannot fail; at the end one batch for all operations of a commit.
 
+mod body;
+mod copy;
+mod deliver;
+mod expunge;
+mod flags;
+mod tree;
+
+pub(crate) use tree::birth;
+
 use super::index::Index;
-use super::lane::{BodyMove, Outcome, Work};
-use super::{Delivered, Delivery, Detail, Mailbox, MailboxId, MessageRow, Refused, canonical_name};
+use super::lane::{Outcome, Work};
+use super::views::{Delta, Moving, Views};
+use super::{Delivered, Flags, Mailbox, MailboxId, MessageRow, Refused, View, canonical_name};
 use crate::blob::{Condemned, Dead};
 use crate::engine::{Batch, Engine, Snapshot};
-use crate::row::{self, ChangeItem, ChangeKind, HeadRow, MailboxRow, TokenRow};
+use crate::row::{self, ChangeItem, ChangeKind, HeadRow, MailboxRow};
 use crate::system::pending::OpenTokens;
 use crate::{Error, key};
 use proto::proof::AccountId;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// Commits that the change log reaches back.
 pub(crate) const CHANGES_KEPT: u64 = 16_384;
 /// The change log is trimmed by so many at a time.
 const CHANGES_TRIMMED: u64 = 64;
-/// Mailboxes of one account.
-pub(crate) const MAILBOXES_MAX: u32 = 10_000;
-/// Octets of a mailbox's name.
-const NAME_BYTES_MAX: usize = 1024;
-/// A seen token stays so long after its entry is done (seconds), for a delivery that is still on its way.
-const TOKEN_KEEP_SECONDS: i64 = 600;
-/// One in so many deliveries with a token looks for tokens to be removed, and removes up to twice as many.
-const TOKEN_TRIM_EVERY: u32 = 32;
+/// Versions whose changes are dropped in one commit at most.
+const CHANGES_TRIMMED_MAX: u64 = 512;
+/// Ranges of UIDs in one item of the change log.
+const CHANGE_RANGES_MAX: usize = 1024;
 /// Mailboxes held with their tails per warm account.
 const WARM_MAILBOXES_MAX: usize = 64;
 
@@ -38,7 +46,12 @@ pub(super) struct Head {
     names: HashMap<String, MailboxId>,
     mailboxes: BTreeMap<u32, Index>,
     token_deliveries: u32,
+    /// Details of removed messages are left: see [`key::grave`].
+    pub(super) graves: bool,
 }
+
+/// Past so many messages an operation does not write a small row for each, but index records anew.
+const SMALL_ROWS_MAX: usize = 64;
 
 impl Head {
     /// Reads it; `None`: there is no such account (any more).
@@ -57,21 +70,49 @@ impl Head {
             names: HashMap::new(),
             mailboxes: BTreeMap::new(),
             token_deliveries: 0,
+            graves: any_grave(snapshot, partition)?,
         }))
     }
 
     /// True if these operations cannot be applied without reading.
-    pub(super) fn needs_disk<'w>(&self, waiting: impl ExactSizeIterator<Item = &'w Work>) -> bool {
-        let count = waiting.len();
-        let is_held = |id: &MailboxId| self.mailboxes.get(&id.0).is_some_and(|i| !i.is_fold_due_after(count));
-        waiting.into_iter().any(|work| match work {
-            Work::Deliver(delivery) => {
-                let mailbox = self.names.get(&*canonical_name(&delivery.mailbox));
-                delivery.token.is_some() || !mailbox.is_some_and(is_held)
-            }
-            Work::Expunge { .. } | Work::Move(_) => true,
-            Work::Retire => false,
+    pub(super) fn needs_disk<'w>(
+        &self,
+        account: AccountId,
+        views: &Views,
+        waiting: impl Iterator<Item = &'w Work>,
+    ) -> bool {
+        let mut rows: HashMap<u32, usize> = HashMap::new();
+        waiting.into_iter().any(|work| {
+            let (id, count) = match work {
+                Work::Deliver(one) if one.token.is_none() => (self.known(&one.mailbox), 1),
+                Work::Append(many) if many.replaces.is_none() => match &many.messages[..] {
+                    [one] => (self.known(&one.mailbox), 1),
+                    // Those of one command go into one mailbox.
+                    [one, rest @ ..] if rest.iter().all(|other| other.mailbox == one.mailbox) => {
+                        (self.known(&one.mailbox), rest.len() + 1)
+                    }
+                    _ => return true,
+                },
+                Work::Flags(change) => {
+                    let Some(view) = views.get(account, change.mailbox) else { return true };
+                    let count = change.uids.iter().map(|(from, to)| view.seqs(*from, *to).len()).sum();
+                    if count > SMALL_ROWS_MAX {
+                        return true;
+                    }
+                    (Some(change.mailbox), count)
+                }
+                Work::Retire => return false,
+                _ => return true,
+            };
+            let Some(index) = id.and_then(|id| self.mailboxes.get(&id.0)) else { return true };
+            let rows = rows.entry(index.row.mailbox.id.0).or_default();
+            *rows += count;
+            index.is_fold_due_after(*rows)
         })
+    }
+
+    fn known(&self, name: &str) -> Option<MailboxId> {
+        self.names.get(&*canonical_name(name)).copied()
     }
 
     /// Forgets mailboxes that need not be held. Only between commits.
@@ -92,17 +133,79 @@ pub(super) struct Change<'a> {
     condemned: &'a Condemned,
     dead: &'a Dead,
     tokens: &'a OpenTokens,
+    views: &'a Views,
     head: &'a mut Head,
     batch: Batch,
+    written: tree::Written,
     touched: BTreeMap<u32, Touched>,
+    works: HashMap<u32, Working>,
     fresh_tokens: HashMap<u64, Delivered>,
+    /// Where in `batch` the detail of a message (mailbox, UID) is that this commit put there or removed.
+    details: HashMap<(u32, u32), usize>,
 }
 
+/// What a commit does to a mailbox.
 #[derive(Default)]
 struct Touched {
-    created: bool,
-    added: Vec<u32>,
+    /// What happened to the mailbox itself, each kind once.
+    tree: Vec<ChangeKind>,
+    /// Together with it, no index of the mailbox is held any more.
+    removed: bool,
+    added: Vec<MessageRow>,
+    /// UID and flags; later ones win.
+    changed: Vec<(u32, u64)>,
     vanished: Vec<u32>,
+    /// UIDs whose rows the index was not told of, because they are too many: it is written anew.
+    bulk: Vec<u32>,
+    is_bulk: bool,
+    /// UIDs whose details are removed later, and of those the bodies that live on elsewhere.
+    buried: Vec<u32>,
+    moved: Vec<u32>,
+}
+
+impl Touched {
+    fn is_created(&self) -> bool {
+        self.tree.contains(&ChangeKind::Created)
+    }
+
+    /// Nothing that the mailbox's row or its view shows.
+    fn is_aside(&self) -> bool {
+        let messages = self.added.len() + self.changed.len() + self.vanished.len();
+        messages == 0
+            && self.tree.iter().all(|kind| matches!(kind, ChangeKind::Noted | ChangeKind::Subscribed))
+    }
+}
+
+/// A mailbox as it is in the middle of a commit, for operations that have to look at it.
+struct Working {
+    /// Before the commit.
+    base: Arc<View>,
+    view: Arc<View>,
+    /// How many of the changes are in it: added, changed, vanished.
+    done: (usize, usize, usize),
+}
+
+impl Working {
+    /// Brings the view up to date. UIDs of what one operation changed ascend.
+    fn sync(&mut self, touched: &Touched, version: u64) {
+        let all = (touched.added.len(), touched.changed.len(), touched.vanished.len());
+        if self.done == all {
+            return;
+        }
+        let view = Arc::make_mut(&mut self.view);
+        view.append(&touched.added[self.done.0..]);
+        view.set_flags(&touched.changed[self.done.1..], version);
+        view.remove(&touched.vanished[self.done.2..]);
+        self.done = all;
+    }
+}
+
+/// What came of a commit in the making.
+pub(super) struct Finished {
+    /// Empty if nothing changed.
+    pub(super) batch: Batch,
+    /// What becomes of views in memory when it is durable.
+    pub(super) moving: Vec<Moving>,
 }
 
 impl<'a> Change<'a> {
@@ -112,6 +215,7 @@ impl<'a> Change<'a> {
         condemned: &'a Condemned,
         dead: &'a Dead,
         tokens: &'a OpenTokens,
+        views: &'a Views,
         head: &'a mut Head,
     ) -> Change<'a> {
         Change {
@@ -121,10 +225,14 @@ impl<'a> Change<'a> {
             condemned,
             dead,
             tokens,
+            views,
             head,
             batch: Batch::default(),
+            written: tree::Written::default(),
             touched: BTreeMap::new(),
+            works: HashMap::new(),
             fresh_tokens: HashMap::new(),
+            details: HashMap::new(),
         }
     }
 
@@ -132,172 +240,186 @@ impl<'a> Change<'a> {
     pub(super) fn apply(&mut self, work: &Work) -> Result<Outcome, Refused> {
         match work {
             Work::Deliver(delivery) => self.deliver(delivery).map(Outcome::Delivered),
+            Work::Append(append) => self.append(append).map(Outcome::Appended),
+            Work::Flags(change) => self.change_flags(change).map(Outcome::FlagsChanged),
+            Work::Copy(copying) => self.copy(copying).map(Outcome::Copied),
             Work::Expunge { mailbox, uids } => self.expunge(*mailbox, uids).map(|()| Outcome::Done),
+            Work::Sweep => {
+                let swept = self.sweep();
+                // A grave that cannot be read is let be until the head is read anew, not tried again for ever.
+                self.head.graves &= swept.is_ok();
+                swept.map(|()| Outcome::Done)
+            }
             Work::Move(moves) => self.move_bodies(moves).map(|()| Outcome::Done),
+            Work::Tree(work) => self.tree(work),
             Work::Retire => Ok(Outcome::Done),
         }
     }
 
-    /// The batch that makes it so; empty if nothing changed.
-    pub(super) fn finish(mut self) -> Result<Batch, Error> {
-        let partition = key::partition(self.account);
+    /// The batch that makes it so, and what becomes of views.
+    pub(super) fn finish(mut self) -> Result<Finished, Error> {
+        let mut moving = Vec::new();
+        // Before the rows of mailboxes that are held, which know better.
+        self.written.flush(&mut self.batch);
         if self.touched.is_empty() {
-            return Ok(self.batch);
+            return Ok(Finished { batch: self.batch, moving });
         }
         let version = self.head.version + 1;
+        if self.touched.values().any(|touched| !touched.tree.is_empty()) {
+            self.head.row.tree = version;
+        }
         let mut items = Vec::new();
-        for (id, touched) in std::mem::take(&mut self.touched) {
-            let mailbox = MailboxId(id);
-            let mut item = |kind, uids: &[u32]| {
-                items.push(ChangeItem { mailbox, kind, uids: ranges(uids) });
-            };
-            if touched.created {
-                item(ChangeKind::Created, &[]);
+        for (id, mut touched) in std::mem::take(&mut self.touched) {
+            // Before the lists are sorted, because it goes by places in them.
+            if let Some(work) = self.works.get_mut(&id) {
+                work.sync(&touched, version);
             }
-            if !touched.added.is_empty() {
-                item(ChangeKind::Added, &touched.added);
-            }
-            if !touched.vanished.is_empty() {
-                item(ChangeKind::Vanished, &touched.vanished);
-            }
-            if let Some(index) = self.head.mailboxes.get_mut(&id) {
-                index.row.mailbox.modseq = version;
-                if index.is_fold_due() {
+            self.log(MailboxId(id), &mut touched, &mut items);
+            // Rows beside the mailbox's own: its view is as it was.
+            let is_aside = touched.is_aside();
+            self.bury(MailboxId(id), &mut touched);
+            moving.push(self.settle(MailboxId(if is_aside { 0 } else { id }), touched)?);
+        }
+        self.batch.put(key::change(version), row::encode_change(&items));
+        self.trim_changes(version);
+        self.batch.put(key::head(), self.head.row.encode());
+        Ok(Finished { batch: self.batch, moving })
+    }
+
+    /// What the change log says of a mailbox.
+    fn log(&self, mailbox: MailboxId, touched: &mut Touched, items: &mut Vec<ChangeItem>) {
+        // Of equal ones the last still holds; of a single operation they are in order already.
+        touched.changed.sort_by_key(|(uid, _)| *uid);
+        touched.vanished.sort_unstable();
+        let mut item = |kind, uids: &mut dyn Iterator<Item = u32>| {
+            items.push(ChangeItem { mailbox, kind, uids: bounded(ranges(uids)) });
+        };
+        touched.tree.iter().for_each(|kind| item(*kind, &mut std::iter::empty()));
+        if !touched.added.is_empty() {
+            item(ChangeKind::Added, &mut touched.added.iter().map(|row| row.uid));
+        }
+        if !touched.changed.is_empty() {
+            item(ChangeKind::Flagged, &mut touched.changed.iter().map(|(uid, _)| *uid));
+        }
+        if !touched.vanished.is_empty() {
+            item(ChangeKind::Vanished, &mut touched.vanished.iter().copied());
+        }
+    }
+
+    /// Writes a mailbox's rows, and makes its next view.
+    fn settle(&mut self, id: MailboxId, touched: Touched) -> Result<Moving, Error> {
+        let (version, partition) = (self.head.version + 1, key::partition(self.account));
+        let work = self.works.remove(&id.0);
+        let mut mailbox = None;
+        if let Some(index) = self.head.mailboxes.get_mut(&id.0).filter(|_| !touched.removed) {
+            index.row.mailbox.modseq = version;
+            match &work {
+                Some(work) if touched.is_bulk || index.is_fold_due() => {
+                    let snapshot = open(&mut self.snapshot, self.engine)?;
+                    index.rewrite(&work.view, &touched.bulk, snapshot, partition, &mut self.batch)?;
+                }
+                None if index.is_fold_due() => {
                     let snapshot = open(&mut self.snapshot, self.engine)?;
                     index.fold(snapshot, partition, &mut self.batch)?;
                 }
-                index.write(&mut self.batch);
+                _ => {}
             }
+            index.write(&mut self.batch);
+            mailbox = Some(index.row.mailbox.clone());
+        } else if !touched.removed {
+            mailbox = self.written.renamed(id);
         }
-        self.batch.put(key::head(), self.head.row.encode());
-        self.batch.put(key::change(version), row::encode_change(&items));
-        if version.is_multiple_of(CHANGES_TRIMMED)
-            && let Some(end) = version.checked_sub(CHANGES_KEPT)
-        {
-            for old in end.saturating_sub(CHANGES_TRIMMED)..end {
+        let worked = work.zip(mailbox.clone()).map(|(mut work, mailbox)| {
+            Arc::make_mut(&mut work.view).mailbox = mailbox;
+            (work.base, work.view)
+        });
+        let Touched { added, changed, vanished, .. } = touched;
+        let delta = Delta { mailbox, version, added, changed, vanished };
+        Ok(Moving::new(self.views, self.account, id, delta, worked))
+    }
+
+    /// Shortens the change log, now and then.
+    fn trim_changes(&mut self, version: u64) {
+        let from = self.head.row.changes_from;
+        let end = version.saturating_sub(CHANGES_KEPT);
+        if end >= from.saturating_add(CHANGES_TRIMMED) {
+            let end = end.min(from.saturating_add(CHANGES_TRIMMED_MAX));
+            for old in from..end {
                 self.batch.delete(key::change(old));
             }
+            self.head.row.changes_from = end;
         }
-        Ok(self.batch)
+    }
+
+    /// A mailbox as the operations of this commit before this one left it, held in memory from now on.
+    fn working(&mut self, id: MailboxId) -> Result<Arc<View>, Refused> {
+        self.hold(id)?;
+        let base = match self.works.contains_key(&id.0) {
+            true => None,
+            false => Some(self.base(id)?),
+        };
+        let work = self.works.entry(id.0);
+        let work = match (work, base) {
+            (Entry::Occupied(work), _) => work.into_mut(),
+            (Entry::Vacant(room), Some(base)) => {
+                room.insert(Working { view: base.clone(), base, done: (0, 0, 0) })
+            }
+            (Entry::Vacant(_), None) => return Err(Refused::NoMailbox),
+        };
+        if let Some(touched) = self.touched.get(&id.0) {
+            work.sync(touched, self.head.version + 1);
+        }
+        Ok(work.view.clone())
+    }
+
+    /// A mailbox as it was before this commit.
+    fn base(&mut self, id: MailboxId) -> Result<Arc<View>, Refused> {
+        let Some(index) = self.head.mailboxes.get(&id.0) else { return Err(Refused::NoMailbox) };
+        if self.touched.get(&id.0).is_some_and(Touched::is_created) {
+            let mailbox = Mailbox { messages: 0, ..index.row.mailbox.clone() };
+            return Ok(Arc::new(View::new(mailbox, Vec::new())));
+        }
+        // Another MODSEQ: the head is not that of the engine, and the commit will be refused.
+        if let Some(view) = self.views.get(self.account, id)
+            && view.mailbox.modseq == index.row.mailbox.modseq
+        {
+            return Ok(view);
+        }
+        let partition = key::partition(self.account);
+        let snapshot = open(&mut self.snapshot, self.engine)?;
+        let Some(stored) = snapshot.get(partition, &key::mailbox(id))? else {
+            return Err(Refused::NoMailbox);
+        };
+        let mailbox = MailboxRow::decode(&stored)?.mailbox;
+        let rows = super::index::messages(snapshot, partition, &mailbox)?;
+        let view = Arc::new(View::new(mailbox, rows));
+        self.views.offer(self.account, &view);
+        Ok(view)
+    }
+
+    /// Puts a detail into the batch.
+    fn put_detail(&mut self, id: MailboxId, uid: u32, detail: Vec<u8>) {
+        self.details.insert((id.0, uid), self.batch.changes().len());
+        self.batch.put(key::detail(id, uid), detail);
+    }
+
+    /// A message's detail as it is in the middle of this commit.
+    fn detail(&mut self, id: MailboxId, uid: u32) -> Result<Option<Vec<u8>>, Error> {
+        if let Some(at) = self.details.get(&(id.0, uid)) {
+            return Ok(self.batch.changes().get(*at).and_then(|(_, value)| value.clone()));
+        }
+        let partition = key::partition(self.account);
+        self.snapshot()?.get(partition, &key::detail(id, uid))
+    }
+
+    /// Removes a detail.
+    fn delete_detail(&mut self, id: MailboxId, uid: u32) {
+        self.details.insert((id.0, uid), self.batch.changes().len());
+        self.batch.delete(key::detail(id, uid));
     }
 
     fn snapshot(&mut self) -> Result<&dyn Snapshot, Error> {
         open(&mut self.snapshot, self.engine)
-    }
-
-    fn deliver(&mut self, delivery: &Delivery) -> Result<Delivered, Refused> {
-        if let Some(token) = delivery.token
-            && let Some(seen) = self.seen(token)?
-        {
-            return Ok(Delivered { fresh: false, ..seen });
-        }
-        let size = delivery.body.len.saturating_add(delivery.prefix.len() as u64);
-        if delivery.quota {
-            let over = |limit: Option<u64>, used: u64| limit.is_some_and(|limit| used > limit);
-            if over(self.head.quota_bytes, self.head.row.bytes.saturating_add(size))
-                || over(self.head.quota_messages, self.head.row.messages + 1)
-            {
-                return Err(Refused::OverQuota);
-            }
-        }
-        self.condemned.refuse(&delivery.body)?;
-        let trim = match delivery.token {
-            Some(_) => self.tokens_to_trim(delivery.saved)?,
-            None => Vec::new(),
-        };
-        let id = self.mailbox_or_new(&delivery.mailbox, delivery.saved)?;
-        let modseq = self.head.version + 1;
-        let Some(index) = self.head.mailboxes.get_mut(&id.0) else { return Err(Refused::NoMailbox) };
-        let uid = index.row.mailbox.uid_next;
-        if uid == u32::MAX {
-            return Err(Refused::Store(Error::Damaged(format!("mailbox {}: UIDs are used up", id.0))));
-        }
-        let mailbox = &mut index.row.mailbox;
-        mailbox.uid_next += 1;
-        mailbox.messages += 1;
-        mailbox.bytes += size;
-        index.append(MessageRow { uid, flags: delivery.flags, modseq, size, received: delivery.received });
-        self.head.row.bytes += size;
-        self.head.row.messages += 1;
-        self.touched.entry(id.0).or_default().added.push(uid);
-        let detail = Detail {
-            prefix: delivery.prefix.clone(),
-            body: delivery.body.clone(),
-            header_bytes: delivery.header_bytes,
-            saved: delivery.saved,
-        };
-        self.batch.put(key::detail(id, uid), row::encode_detail(&detail));
-        let delivered = Delivered { mailbox: id, uid, modseq, fresh: true };
-        if let Some(token) = delivery.token {
-            let seen = TokenRow { mailbox: id, uid, modseq, saved: delivery.saved };
-            self.batch.put(key::token(token), seen.encode());
-            self.fresh_tokens.insert(token, delivered);
-            for old in trim {
-                self.batch.delete(key::token(old));
-            }
-        }
-        Ok(delivered)
-    }
-
-    fn seen(&mut self, token: u64) -> Result<Option<Delivered>, Error> {
-        if let Some(delivered) = self.fresh_tokens.get(&token) {
-            return Ok(Some(*delivered));
-        }
-        let partition = key::partition(self.account);
-        let Some(stored) = self.snapshot()?.get(partition, &key::token(token))? else { return Ok(None) };
-        let row = TokenRow::decode(&stored)?;
-        Ok(Some(Delivered { mailbox: row.mailbox, uid: row.uid, modseq: row.modseq, fresh: true }))
-    }
-
-    /// Tokens whose entries are done for long enough. Now and then only.
-    fn tokens_to_trim(&mut self, now: i64) -> Result<Vec<u64>, Error> {
-        let turn = self.head.token_deliveries;
-        self.head.token_deliveries = turn.wrapping_add(1);
-        if !turn.is_multiple_of(TOKEN_TRIM_EVERY) {
-            return Ok(Vec::new());
-        }
-        let (partition, tokens) = (key::partition(self.account), self.tokens);
-        let mut old = Vec::new();
-        let mut looked = 0;
-        self.snapshot()?.scan(partition, &[key::TOKEN], &[], &mut |key, value| {
-            let token = key::number64(key, 1).unwrap_or(0);
-            looked += 1;
-            if TokenRow::decode(value)?.saved.saturating_add(TOKEN_KEEP_SECONDS) >= now {
-                return Ok(ControlFlow::Break(()));
-            }
-            if !tokens.is_open(token) {
-                old.push(token);
-            }
-            let enough = looked >= 2 * TOKEN_TRIM_EVERY;
-            Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-        })?;
-        Ok(old)
-    }
-
-    /// The mailbox of that name, held in memory from now on; made if there is none.
-    fn mailbox_or_new(&mut self, name: &str, now: i64) -> Result<MailboxId, Refused> {
-        let name = canonical_name(name);
-        if let Some(id) = self.head.names.get(&*name) {
-            return Ok(*id);
-        }
-        let partition = key::partition(self.account);
-        if let Some(stored) = self.snapshot()?.get(partition, &key::name(&name))? {
-            let id = MailboxId(u32::try_from(row::decode_number(&stored)?).unwrap_or(0));
-            self.hold(id)?;
-            self.head.names.insert(name.into_owned(), id);
-            return Ok(id);
-        }
-        let sound = !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.contains('\0');
-        if !sound || self.head.row.next_mailbox > MAILBOXES_MAX {
-            return Err(Refused::NoMailbox);
-        }
-        let row = new_mailbox(&mut self.head.row, &name, now);
-        let id = row.mailbox.id;
-        self.batch.put(key::name(&name), row::encode_number(id.0.into()));
-        self.head.mailboxes.insert(id.0, Index::new(row));
-        self.head.names.insert(name.into_owned(), id);
-        self.touched.entry(id.0).or_default().created = true;
-        Ok(id)
     }
 
     /// Reads a mailbox into memory.
@@ -314,61 +436,6 @@ impl<'a> Change<'a> {
         self.head.mailboxes.insert(id.0, index);
         Ok(())
     }
-
-    fn expunge(&mut self, id: MailboxId, uids: &[u32]) -> Result<(), Refused> {
-        self.hold(id)?;
-        let partition = key::partition(self.account);
-        let snapshot = open(&mut self.snapshot, self.engine)?;
-        let Some(index) = self.head.mailboxes.get_mut(&id.0) else { return Err(Refused::NoMailbox) };
-        let found = index.find(snapshot, partition, uids)?;
-        if found.is_empty() {
-            return Ok(());
-        }
-        let mut freed = Vec::with_capacity(found.len());
-        for message in &found {
-            let stored = snapshot.get(partition, &key::detail(id, message.uid))?;
-            freed.extend(stored.map(|bytes| row::decode_detail(&bytes)).transpose()?);
-        }
-        // An estimate: it does no harm if the commit fails.
-        freed.iter().for_each(|detail| self.dead.add(&detail.body));
-        let touched = self.touched.entry(id.0).or_default();
-        for message in &found {
-            index.remove(message.uid);
-            let mailbox = &mut index.row.mailbox;
-            mailbox.messages = mailbox.messages.saturating_sub(1);
-            mailbox.bytes = mailbox.bytes.saturating_sub(message.size);
-            self.head.row.messages = self.head.row.messages.saturating_sub(1);
-            self.head.row.bytes = self.head.row.bytes.saturating_sub(message.size);
-            touched.vanished.push(message.uid);
-            self.batch.delete(key::detail(id, message.uid));
-        }
-        Ok(())
-    }
-
-    /// Details that still refer to the old place refer to the new one.
-    fn move_bodies(&mut self, moves: &[BodyMove]) -> Result<(), Refused> {
-        let partition = key::partition(self.account);
-        let mut rows = Vec::new();
-        for step in moves {
-            self.condemned.refuse(&step.to)?;
-            let at = key::detail(step.mailbox, step.uid);
-            // Removed by an operation of the same commit, it must not come back.
-            let removed = self.touched.get(&step.mailbox.0).is_some_and(|t| t.vanished.contains(&step.uid));
-            if removed {
-                continue;
-            }
-            if let Some(stored) = self.snapshot()?.get(partition, &at)? {
-                let detail = row::decode_detail(&stored)?;
-                if (detail.body.segment, detail.body.offset) == (step.from.segment, step.from.offset) {
-                    rows.push((at, row::encode_detail(&Detail { body: step.to.clone(), ..detail })));
-                }
-            }
-        }
-        for (at, value) in rows {
-            self.batch.put(at, value);
-        }
-        Ok(())
-    }
 }
 
 /// The snapshot of this change, opened if it is not. A function, so that other fields stay free.
@@ -380,46 +447,8 @@ fn open<'s>(slot: &'s mut Option<Box<dyn Snapshot>>, engine: &dyn Engine) -> Res
     Ok(&**snapshot)
 }
 
-/// The row of a mailbox that comes to be.
-fn new_mailbox(head: &mut HeadRow, name: &str, now: i64) -> MailboxRow {
-    let id = head.next_mailbox;
-    head.next_mailbox += 1;
-    // Time makes it differ from that of any mailbox of this name in an earlier life of the account.
-    let by_time = u32::try_from(now).unwrap_or(1);
-    head.uid_validity_last = by_time.max(head.uid_validity_last.saturating_add(1));
-    let mailbox = Mailbox {
-        id: MailboxId(id),
-        name: name.to_owned(),
-        uid_validity: head.uid_validity_last,
-        uid_next: 1,
-        modseq: 1,
-        messages: 0,
-        bytes: 0,
-    };
-    MailboxRow { mailbox, folded_next: 1 }
-}
-
-/// The first commit of an account: its head and its mailboxes.
-pub(crate) fn birth(names: &[&str], now: i64) -> Batch {
-    let mut head = HeadRow { next_mailbox: 1, ..HeadRow::default() };
-    let mut batch = Batch::default();
-    let mut items = Vec::new();
-    for name in names {
-        let row = new_mailbox(&mut head, name, now);
-        let mailbox = row.mailbox.id;
-        batch.put(key::name(name), row::encode_number(mailbox.0.into()));
-        batch.put(key::mailbox(mailbox), row.encode());
-        items.push(ChangeItem { mailbox, kind: ChangeKind::Created, uids: Vec::new() });
-    }
-    batch.put(key::head(), head.encode());
-    batch.put(key::change(1), row::encode_change(&items));
-    batch
-}
-
-/// Numbers as inclusive ranges.
-fn ranges(uids: &[u32]) -> Vec<(u32, u32)> {
-    let mut uids = uids.to_vec();
-    uids.sort_unstable();
+/// Ascending numbers as inclusive ranges.
+pub(super) fn ranges(uids: &mut dyn Iterator<Item = u32>) -> Vec<(u32, u32)> {
     let mut out: Vec<(u32, u32)> = Vec::new();
     for uid in uids {
         match out.last_mut() {
@@ -430,13 +459,58 @@ fn ranges(uids: &[u32]) -> Vec<(u32, u32)> {
     out
 }
 
+/// The change log names no more than so many ranges of one kind: past that, one that spans all.
+fn bounded(ranges: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
+    match (ranges.first(), ranges.last()) {
+        (Some((from, _)), Some((_, to))) if ranges.len() > CHANGE_RANGES_MAX => vec![(*from, *to)],
+        _ => ranges,
+    }
+}
+
+fn any_grave(snapshot: &dyn Snapshot, partition: u64) -> Result<bool, Error> {
+    let mut any = false;
+    snapshot.scan(partition, &[key::GRAVE], &[], &mut |_, _| {
+        any = true;
+        Ok(ControlFlow::Break(()))
+    })?;
+    Ok(any)
+}
+
+impl Mailbox {
+    /// A message is in it from now on.
+    fn count_in(&mut self, flags: Flags, size: u64) {
+        self.messages = self.messages.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(size);
+        self.unseen += u32::from(flags.0 & Flags::SEEN.0 == 0);
+        if flags.0 & Flags::DELETED.0 != 0 {
+            self.deleted += 1;
+            self.deleted_bytes = self.deleted_bytes.saturating_add(size);
+        }
+    }
+
+    /// A message is no longer in it, or not with these flags.
+    fn count_out(&mut self, flags: Flags, size: u64) {
+        self.messages = self.messages.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(size);
+        self.unseen = self.unseen.saturating_sub(u32::from(flags.0 & Flags::SEEN.0 == 0));
+        if flags.0 & Flags::DELETED.0 != 0 {
+            self.deleted = self.deleted.saturating_sub(1);
+            self.deleted_bytes = self.deleted_bytes.saturating_sub(size);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::ranges;
+    use super::*;
 
     #[test]
     fn runs_become_ranges() {
-        assert_eq!(ranges(&[7, 1, 2, 3, 9, 8, u32::MAX]), [(1, 3), (7, 9), (u32::MAX, u32::MAX)]);
-        assert_eq!(ranges(&[]), []);
+        let of = |uids: &[u32]| ranges(&mut uids.iter().copied());
+        assert_eq!(of(&[1, 2, 3, 7, 8, 9, u32::MAX]), [(1, 3), (7, 9), (u32::MAX, u32::MAX)]);
+        assert_eq!(of(&[]), []);
+        let odd: Vec<u32> = (0..3000).map(|n| n * 2 + 1).collect();
+        assert_eq!(bounded(of(&odd)), [(1, 5999)]);
+        assert_eq!(bounded(of(&odd[..CHANGE_RANGES_MAX])).len(), CHANGE_RANGES_MAX);
     }
 }

@@ -6,6 +6,8 @@
 //! UID is in the tail only. So a delivery writes one small row, and a record is rewritten once for many
 //! changes, when the tail is folded.
 
+mod rewrite;
+
 use super::{Mailbox, MailboxId, MessageRow};
 use crate::engine::{Batch, Snapshot};
 use crate::row::{self, MailboxRow};
@@ -57,40 +59,10 @@ impl Index {
         self.tail.insert(row.uid, TailRow { row: Some(row), stored: false, dirty: true });
     }
 
-    /// Those of `uids` (ascending) that exist.
-    pub(super) fn find(
-        &self,
-        snapshot: &dyn Snapshot,
-        partition: u64,
-        uids: &[u32],
-    ) -> Result<Vec<MessageRow>, Error> {
-        let id = self.row.mailbox.id;
-        let mut found = Vec::new();
-        let mut record: Vec<MessageRow> = Vec::new();
-        // The first UID above the record that was read last.
-        let mut record_end = 0u32;
-        for &uid in uids {
-            if let Some(tail) = self.tail.get(&uid) {
-                found.extend(tail.row.clone());
-                continue;
-            }
-            if uid >= self.row.folded_next {
-                continue;
-            }
-            if uid >= record_end {
-                record.clear();
-                let prefix = key::records(id);
-                let at = snapshot.floor(partition, &prefix, &key::record(id, uid))?;
-                if let Some((_, bytes)) = at {
-                    row::decode_record(&bytes, &mut record)?;
-                }
-                record_end = record.last().map_or(0, |m| m.uid.saturating_add(1));
-            }
-            if let Ok(at) = record.binary_search_by_key(&uid, |m| m.uid) {
-                found.push(record[at].clone());
-            }
-        }
-        Ok(found)
+    /// A message that exists has changed.
+    pub(super) fn set(&mut self, row: MessageRow) {
+        let stored = self.tail.get(&row.uid).is_some_and(|tail| tail.stored);
+        self.tail.insert(row.uid, TailRow { row: Some(row), stored, dirty: true });
     }
 
     /// Removes a message that exists.

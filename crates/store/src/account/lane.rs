@@ -10,17 +10,23 @@
 //! lane is not locked meanwhile, so that nobody waits for it; the head in memory is
 //! dropped whenever it may differ from the engine's (any failure).
 
-use super::apply::{Change, Head};
+use super::apply::{Change, Finished, Head};
 use super::hands::Hands;
-use super::{Delivered, Delivery, Mailbox, MailboxId, Refused, View};
+use super::sweep::Sweeps;
+use super::views::{Moving, Views};
+use super::watch::Bells;
+use super::{
+    Copied, Copying, Delivered, Delivery, FlagChange, FlagsChanged, MailboxId, Refused, Rights, Uses,
+};
 use crate::Error;
 use crate::blob::{Bodies, BodyRef};
 use crate::engine::{Batch, CommitError, Engine};
 use crate::key;
+use crate::search::Search;
 use crate::system::pending::OpenTokens;
 use proto::proof::AccountId;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 /// Operations in one commit.
@@ -29,13 +35,14 @@ const OPERATIONS_MAX: usize = 512;
 const TRIES_MAX: u32 = 8;
 /// Accounts whose heads are kept in memory.
 const WARM_ACCOUNTS_MAX: usize = 2048;
-/// Views that are remembered while somebody holds them.
-const VIEWS_MAX: usize = 4096;
 
 /// An operation.
 #[derive(Debug)]
 pub(crate) enum Work {
     Deliver(Box<Delivery>),
+    Append(Box<Append>),
+    Flags(Box<FlagChange>),
+    Copy(Box<Copying>),
     /// UIDs ascending, each once.
     Expunge {
         mailbox: MailboxId,
@@ -43,8 +50,32 @@ pub(crate) enum Work {
     },
     /// Bodies were copied: what still refers to the old place is to refer to the new one.
     Move(Vec<BodyMove>),
+    /// A mailbox itself, or what belongs to it.
+    Tree(Box<Tree>),
+    /// Details of messages that are gone are removed, some at a time.
+    Sweep,
     /// The account is removed: nothing is accepted from here on.
     Retire,
+}
+
+/// See the functions of these names in `apply::tree`.
+#[derive(Debug)]
+pub(crate) enum Tree {
+    Create { name: String, uses: Uses, now: i64 },
+    Delete(MailboxId),
+    Rename { from: String, to: String, now: i64 },
+    Subscribe { name: String, on: bool },
+    Note { mailbox: Option<MailboxId>, whose: AccountId, entries: Vec<(String, Option<Vec<u8>>)> },
+    Allow { mailbox: MailboxId, identifier: String, rights: Rights },
+    Clear,
+}
+
+/// Messages that are put in together.
+#[derive(Debug)]
+pub(crate) struct Append {
+    pub(crate) messages: Vec<Delivery>,
+    /// What is taken away for them.
+    pub(crate) replaces: Option<(MailboxId, u32)>,
 }
 
 /// One message's body at its old and its new place.
@@ -57,10 +88,26 @@ pub(crate) struct BodyMove {
 }
 
 /// What an operation came to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Outcome {
     Delivered(Delivered),
+    Appended(Vec<Delivered>),
+    FlagsChanged(FlagsChanged),
+    Copied(Copied),
+    /// A mailbox.
+    Made(MailboxId),
+    /// Rows of a deleted mailbox are removed; or there were none.
+    Cleared {
+        more: bool,
+    },
     Done,
+}
+
+impl Outcome {
+    /// Another one was due: we have a bug.
+    pub(super) fn unexpected(self) -> Refused {
+        Refused::Store(Error::Damaged(format!("an operation came to {self:?}")))
+    }
 }
 
 type Answer = Result<Outcome, Refused>;
@@ -87,9 +134,18 @@ struct Lane {
 
 impl Lane {
     /// True if what waits cannot be done without reading.
-    fn needs_disk(&self) -> bool {
+    fn needs_disk(&self, account: AccountId, views: &Views) -> bool {
         let waiting = self.waiting.iter().take(OPERATIONS_MAX).map(|operation| &operation.work);
-        !self.retired && self.head.as_ref().is_none_or(|head| head.needs_disk(waiting))
+        !self.retired && self.head.as_ref().is_none_or(|head| head.needs_disk(account, views, waiting))
+    }
+
+    /// With nothing else to do, details of messages that are gone are removed. After a failure it is not tried again at once.
+    fn plan_sweep(&mut self) {
+        let graves = self.head.as_ref().is_some_and(|head| head.graves);
+        if self.waiting.is_empty() && !self.retired && graves {
+            let (tell, _) = oneshot::channel();
+            self.waiting.push_back(Operation { work: Work::Sweep, tell, tries: 0 });
+        }
     }
 
     /// The head, with the quotas of now. One that is read later knows them.
@@ -107,9 +163,14 @@ pub(crate) struct Accounts {
     engine: Arc<dyn Engine>,
     bodies: Bodies,
     tokens: Arc<OpenTokens>,
+    search: Search,
     hands: Hands,
     lanes: Mutex<HashMap<u64, Arc<Mutex<Lane>>>>,
-    views: Mutex<HashMap<(u64, u32), Weak<View>>>,
+    views: Views,
+    bells: Bells,
+    sweeps: Sweeps,
+    /// Held by who changes who shares what, and by who removes entries of the index of that.
+    sharing: tokio::sync::Mutex<()>,
 }
 
 impl std::fmt::Debug for Accounts {
@@ -119,9 +180,33 @@ impl std::fmt::Debug for Accounts {
 }
 
 impl Accounts {
-    pub(crate) fn new(engine: Arc<dyn Engine>, bodies: Bodies, tokens: Arc<OpenTokens>) -> Accounts {
-        let (hands, lanes, views) = (Hands::default(), Mutex::default(), Mutex::default());
-        Accounts { engine, bodies, tokens, hands, lanes, views }
+    /// `view_bytes_max`: octets of views that nobody uses.
+    pub(crate) fn new(
+        engine: Arc<dyn Engine>,
+        bodies: Bodies,
+        tokens: Arc<OpenTokens>,
+        search: Search,
+        view_bytes_max: u64,
+    ) -> Accounts {
+        let (hands, lanes, bells) = (Hands::default(), Mutex::default(), Bells::default());
+        let (sweeps, sharing) = (Sweeps::default(), tokio::sync::Mutex::default());
+        let views = Views::new(view_bytes_max);
+        Accounts { engine, bodies, tokens, search, hands, lanes, views, bells, sweeps, sharing }
+    }
+
+    /// The open mailboxes in memory.
+    pub(super) fn views(&self) -> &Views {
+        &self.views
+    }
+
+    /// Lets go of open mailboxes that nobody uses any more, if they are too many.
+    pub(crate) fn trim_views(&self) {
+        self.views.trim();
+    }
+
+    /// Who waits for changes.
+    pub(super) fn bells(&self) -> &Bells {
+        &self.bells
     }
 
     /// Ends the threads of its own. What is begun later is refused when the engine is closed.
@@ -133,8 +218,20 @@ impl Accounts {
         &*self.engine
     }
 
+    pub(crate) fn search(&self) -> &Search {
+        &self.search
+    }
+
     pub(crate) fn bodies(&self) -> &Bodies {
         &self.bodies
+    }
+
+    pub(super) fn sweeps(&self) -> &Sweeps {
+        &self.sweeps
+    }
+
+    pub(super) fn sharing(&self) -> &tokio::sync::Mutex<()> {
+        &self.sharing
     }
 
     /// Runs one operation; what returns `Ok` is durable.
@@ -171,22 +268,6 @@ impl Accounts {
         }
     }
 
-    /// A view that somebody still holds, if it is of the same state.
-    pub(super) fn cached_view(&self, account: AccountId, mailbox: &Mailbox) -> Option<Arc<View>> {
-        let view = lock(&self.views).get(&(account.0, mailbox.id.0))?.upgrade()?;
-        (view.mailbox == *mailbox).then_some(view)
-    }
-
-    pub(super) fn remember_view(&self, account: AccountId, view: &Arc<View>) {
-        let mut views = lock(&self.views);
-        if views.len() >= VIEWS_MAX {
-            views.retain(|_, view| view.strong_count() > 0);
-        }
-        if views.len() < VIEWS_MAX {
-            views.insert((account.0, view.mailbox.id.0), Arc::downgrade(view));
-        }
-    }
-
     fn lane(&self, account: AccountId) -> Arc<Mutex<Lane>> {
         let mut lanes = lock(&self.lanes);
         if let Some(lane) = lanes.get(&account.0) {
@@ -214,7 +295,7 @@ impl Accounts {
             if !held.busy {
                 return;
             }
-            if !may_wait && held.needs_disk() {
+            if !may_wait && held.needs_disk(account, &self.views) {
                 drop(held);
                 let (this, lane) = (self.clone(), lane.clone());
                 return self.hands.run(Box::new(move || this.pump(account, &lane, lock(&lane), true)));
@@ -229,6 +310,7 @@ impl Accounts {
                     held = lock(lane);
                     held.head = head;
                     held.retired |= retired;
+                    held.plan_sweep();
                 }
             }
         }
@@ -258,7 +340,8 @@ impl Accounts {
         self.bodies.referring(|condemned| {
             let expected = head.version;
             let dead = self.bodies.dead();
-            let mut change = Change::new(account, &*self.engine, condemned, dead, &self.tokens, &mut head);
+            let (engine, tokens) = (&*self.engine, &self.tokens);
+            let mut change = Change::new(account, engine, condemned, dead, tokens, &self.views, &mut head);
             let mut done = Vec::with_capacity(operations.len());
             for operation in operations {
                 retired |= matches!(operation.work, Work::Retire);
@@ -267,17 +350,28 @@ impl Accounts {
                 } else {
                     change.apply(&operation.work)
                 } {
-                    Ok(outcome) => done.push((operation, outcome)),
+                    Ok(outcome) => {
+                        if matches!(&operation.work, Work::Tree(work) if matches!(**work, Tree::Delete(_))) {
+                            // What is swept comes into this lane after this.
+                            self.sweeps.add(account);
+                        }
+                        done.push((operation, outcome));
+                    }
                     Err(refused) => drop(operation.tell.send(Err(refused))),
                 }
             }
-            match change.finish() {
-                Ok(batch) if batch.is_empty() => {
+            let finished = change.finish();
+            if retired {
+                self.views.forget(account);
+                self.bells.ring(account);
+            }
+            match finished {
+                Ok(Finished { batch, .. }) if batch.is_empty() => {
                     answer(done);
                     Applied::Here { head: Some(head), retired }
                 }
-                Ok(batch) => {
-                    let commit = Commit { account, lane: lane.clone(), head, retired, done };
+                Ok(Finished { batch, moving }) => {
+                    let commit = Commit { account, lane: lane.clone(), head, retired, done, moving };
                     self.commit(commit, expected, batch);
                     Applied::Committing
                 }
@@ -295,13 +389,20 @@ impl Accounts {
         let abandoned = Abandoned(Some(commit.lane.clone()));
         let committed = Box::new(move |result: Result<u64, CommitError>| {
             abandoned.disarm();
-            let Commit { account, lane, mut head, retired, done } = commit;
+            let Commit { account, lane, mut head, retired, done, moving } = commit;
             let mut again = Vec::new();
             let head = match result {
                 Ok(version) => {
                     head.version = version;
                     head.shrink();
+                    let is_change = !moving.is_empty();
+                    // Before anybody learns of the commit: whoever does may look.
+                    this.views.publish(account, moving);
+                    this.count_added(account, &done);
                     answer(done);
+                    if is_change {
+                        this.bells.ring(account);
+                    }
                     Some(head)
                 }
                 Err(CommitError::Conflict) => {
@@ -325,9 +426,26 @@ impl Accounts {
             held.head = head;
             held.retired |= retired;
             again.into_iter().rev().for_each(|operation| held.waiting.push_front(operation));
+            held.plan_sweep();
             this.pump(account, &lane, held, false);
         });
         self.engine.commit(partition, Some(expected), batch, committed);
+    }
+
+    /// Tells the search index of new messages.
+    fn count_added(&self, account: AccountId, done: &[(Operation, Outcome)]) {
+        for (operation, outcome) in done {
+            match (outcome, &operation.work) {
+                (Outcome::Delivered(one), _) if one.fresh => self.search.added(account, one.mailbox, 1),
+                (Outcome::Appended(all), _) => {
+                    all.iter().for_each(|one| self.search.added(account, one.mailbox, 1));
+                }
+                (Outcome::Copied(copied), Work::Copy(copying)) => {
+                    self.search.added(account, copying.to, copied.uids.len() as u32);
+                }
+                _ => {}
+            }
+        }
     }
 
     /// The head, read if it is not in memory. The error makes the answer for all that wait.
@@ -366,6 +484,7 @@ struct Commit {
     head: Head,
     retired: bool,
     done: Vec<(Operation, Outcome)>,
+    moving: Vec<Moving>,
 }
 
 /// Lets go of a lane whose commit the engine dropped, because it closes: who waits learns it.
@@ -412,6 +531,6 @@ fn drop_cold(lanes: &mut HashMap<u64, Arc<Mutex<Lane>>>) {
 
 /// A panic under the lock can leave a head that differs from the engine; the commit's version check
 /// and the reload after a conflict mend that.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,20 +3,45 @@
 //! What must hold: every change of an account is one commit of its partition, with the
 //! account's version, which is also the MODSEQ of all that the commit changes. Operations that wait for
 //! the same account share a commit (`lane`); what an operation does to the rows is in
-//! `apply`, how messages lie in rows is in `index`. Reads here are of the engine, never of
-//! what is in memory for writers, so that they see what is durable and nothing else.
+//! `apply`, how messages lie in rows is in `index`. Reads here are of the engine, or of views that
+//! move when a commit is durable (`views`), never of what is in memory for writers, so that they see what is durable
+//! and nothing else.
 
 mod apply;
+mod change;
+mod details;
 mod hands;
 mod index;
 mod lane;
+mod name;
+mod share;
+mod sweep;
+mod tree;
+mod view;
+mod views;
+mod watch;
 
 pub(crate) use apply::{CHANGES_KEPT, birth};
 pub(crate) use index::{RECORD_MESSAGES_MAX, messages};
-pub(crate) use lane::{Accounts, BodyMove, Outcome, Work};
+pub(crate) use lane::{Accounts, BodyMove, Outcome, Tree, Work};
+pub(crate) use name::{canonical_name, check_name, check_subscription};
+pub(crate) use share::share_entries;
+
+pub(crate) use sweep::run as sweep;
+
+pub use change::{Copied, Copying, FlagChange, FlagsChanged, How};
+pub use details::{DetailRef, Details};
+pub use name::{NAME_BYTES_MAX, NAME_LEVELS_MAX};
+pub use tree::{
+    ACL_IDENTIFIERS_MAX, MAILBOXES_MAX, NOTE_BYTES_MAX, NOTE_NAME_BYTES_MAX, NOTES_MAX, Quota, Rights,
+    SPECIAL_MAILBOXES, SUBSCRIPTIONS_MAX, Uses,
+};
+pub use view::{Chunk, Chunks, Diff, View};
+pub use watch::Watch;
 
 use crate::blob::BodyRef;
 use crate::row::{self, HeadRow, MailboxRow};
+use crate::search::Search;
 use crate::{Error, key};
 use proto::proof::AccountId;
 use std::fmt;
@@ -45,6 +70,14 @@ impl Flags {
     pub const DELETED: Flags = Flags(8);
     /// `\Draft`.
     pub const DRAFT: Flags = Flags(16);
+    /// The bits that are not keywords.
+    pub const SYSTEM: Flags = Flags(0xff);
+    /// The bit number of the first keyword.
+    pub const KEYWORD_FIRST: u32 = 8;
+    /// Keywords of one mailbox at most.
+    pub const KEYWORDS_MAX: usize = 56;
+    /// Octets of a keyword's name at most.
+    pub const KEYWORD_BYTES_MAX: usize = 64;
 }
 
 /// A mailbox.
@@ -64,6 +97,16 @@ pub struct Mailbox {
     pub messages: u32,
     /// Octets of them.
     pub bytes: u64,
+    /// Those without `\\Seen`.
+    pub unseen: u32,
+    /// Those with `\\Deleted`.
+    pub deleted: u32,
+    /// Octets of those with `\\Deleted`.
+    pub deleted_bytes: u64,
+    /// What it is for.
+    pub uses: Uses,
+    /// Names of the flag bits from [`Flags::KEYWORD_FIRST`] on, as first written.
+    pub keywords: Arc<[String]>,
 }
 
 /// What every listing needs of a message.
@@ -92,15 +135,8 @@ pub struct Detail {
     pub header_bytes: u64,
     /// When it came into this mailbox, Unix seconds.
     pub saved: i64,
-}
-
-/// A snapshot of a mailbox.
-#[derive(Clone, Debug)]
-pub struct View {
-    /// The mailbox as of the snapshot.
-    pub mailbox: Mailbox,
-    /// Its messages, by ascending UID.
-    pub messages: Vec<MessageRow>,
+    /// What was learnt of the body once (`proto::message::gist`); offsets in it count from the body's first octet.
+    pub gist: Vec<u8>,
 }
 
 /// A message to be put into a mailbox.
@@ -114,8 +150,12 @@ pub struct Delivery {
     pub body: BodyRef,
     /// See [`Detail::header_bytes`].
     pub header_bytes: u64,
-    /// Flags it starts with.
+    /// Flags it starts with; system flags only.
     pub flags: Flags,
+    /// Keywords it starts with; those beyond the mailbox's limit are dropped.
+    pub keywords: Vec<String>,
+    /// See [`Detail::gist`].
+    pub gist: Vec<u8>,
     /// Internal date, Unix seconds.
     pub received: i64,
     /// Now, Unix seconds.
@@ -149,6 +189,14 @@ pub enum Refused {
     NoAccount,
     /// There is no such mailbox.
     NoMailbox,
+    /// There is one of that name already.
+    Exists,
+    /// The name cannot be one: why, as a clause.
+    BadName(&'static str),
+    /// A limit is reached: which, as a clause (`a mailbox has 56 keywords at most`).
+    Limit(&'static str),
+    /// INBOX, or what is bound to exist, cannot be removed or renamed so.
+    Cannot(&'static str),
     /// The store failed.
     Store(Error),
 }
@@ -168,6 +216,8 @@ impl fmt::Display for Refused {
             Refused::OverQuota => f.write_str("the owner must make room: the quota is used up"),
             Refused::NoAccount => f.write_str("there is no such account"),
             Refused::NoMailbox => f.write_str("there is no such mailbox"),
+            Refused::Exists => f.write_str("there is a mailbox of that name already"),
+            Refused::BadName(why) | Refused::Limit(why) | Refused::Cannot(why) => f.write_str(why),
             Refused::Store(error) => error.fmt(f),
         }
     }
@@ -200,6 +250,16 @@ impl Account {
         Account { id, accounts }
     }
 
+    /// Whose it is.
+    #[must_use]
+    pub fn id(&self) -> AccountId {
+        self.id
+    }
+
+    pub(crate) fn search(&self) -> &Search {
+        self.accounts.search()
+    }
+
     /// All mailboxes, by name. Blocks for the disk.
     pub fn mailboxes(&self) -> Result<Vec<Mailbox>, Error> {
         let snapshot = self.accounts.engine().snapshot()?;
@@ -214,26 +274,16 @@ impl Account {
 
     /// A snapshot of one mailbox; `None` if there is none of that name. Blocks for the disk.
     pub fn view(&self, mailbox: &str) -> Result<Option<Arc<View>>, Error> {
-        let partition = key::partition(self.id);
         let snapshot = self.accounts.engine().snapshot()?;
-        let Some(id) = snapshot.get(partition, &key::name(&canonical_name(mailbox)))? else {
+        let Some(id) = snapshot.get(key::partition(self.id), &key::name(&canonical_name(mailbox)))? else {
             return Ok(None);
         };
-        let id = MailboxId(u32::try_from(row::decode_number(&id)?).unwrap_or(0));
-        let stored = snapshot.get(partition, &key::mailbox(id))?.ok_or_else(|| {
-            Error::Damaged(format!("account {}: mailbox {} has a name and no row", self.id.0, id.0))
-        })?;
-        let mailbox = MailboxRow::decode(&stored)?.mailbox;
-        if let Some(view) = self.accounts.cached_view(self.id, &mailbox) {
-            return Ok(Some(view));
-        }
-        let messages = index::messages(&*snapshot, partition, &mailbox)?;
-        let view = Arc::new(View { mailbox, messages });
-        self.accounts.remember_view(self.id, &view);
-        Ok(Some(view))
+        drop(snapshot);
+        self.open_wait(row::decode_id(&id)?)
     }
 
-    /// Where a message's octets are; `None` if it is gone. One key look-up.
+    /// Where a message's octets are; `None` if it is gone. One key look-up. For a while after a message was removed it may still
+    /// be found, for who knows an older view.
     pub fn detail(&self, mailbox: MailboxId, uid: u32) -> Result<Option<Detail>, Error> {
         let found = self.accounts.engine().get(key::partition(self.id), &key::detail(mailbox, uid))?;
         found.map(|bytes| row::decode_detail(&bytes)).transpose()
@@ -250,7 +300,7 @@ impl Account {
     pub async fn deliver(&self, delivery: Delivery) -> Result<Delivered, Refused> {
         match self.accounts.run(self.id, Work::Deliver(Box::new(delivery))).await? {
             Outcome::Delivered(delivered) => Ok(delivered),
-            Outcome::Done => Err(Refused::Store(Error::Damaged("a delivery without result".to_owned()))),
+            other => Err(other.unexpected()),
         }
     }
 
@@ -263,7 +313,9 @@ impl Account {
     }
 }
 
-/// `INBOX` is the same in any letter case; other names are as they are.
-pub(crate) fn canonical_name(name: &str) -> std::borrow::Cow<'_, str> {
-    if name.eq_ignore_ascii_case(INBOX) { INBOX.into() } else { name.into() }
+/// Runs `work` on a thread that may wait.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::Closed))
 }

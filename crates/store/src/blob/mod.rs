@@ -22,7 +22,7 @@ use frame::{CHUNK, CRC};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::IoSliceMut;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -137,6 +137,30 @@ impl Bodies {
             end,
             file: None,
         }
+    }
+
+    /// The same on a thread that may wait: `piece` gets the range in pieces, until it breaks off.
+    pub(crate) fn read_wait(
+        &self,
+        body: &BodyRef,
+        range: Range<u64>,
+        piece: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let (mut at, end) = (range.start, range.end.min(body.len));
+        if at >= end {
+            return Ok(());
+        }
+        let file = self.shared.file(body.segment)?;
+        while at < end {
+            let chunk = read_chunk(&file, body, at)?;
+            let start = at - at % CHUNK as u64;
+            let to = chunk.len().min((end - start) as usize);
+            if piece(&chunk[(at - start) as usize..to]).is_break() {
+                break;
+            }
+            at = start + to as u64;
+        }
+        Ok(())
     }
 
     /// How often bodies were made durable so far: bodies share syncs.
@@ -320,7 +344,7 @@ impl BodyReader {
 }
 
 /// Runs `work` where it may block.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     // It fails only when the runtime is going down.

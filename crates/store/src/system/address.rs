@@ -11,9 +11,9 @@ const DOMAIN_BYTES_MAX: usize = 253;
 
 /// An address of one of our domains, as it is looked up.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Folded {
-    pub(super) domain: String,
-    pub(super) local: String,
+pub(crate) struct Folded {
+    pub(crate) domain: String,
+    pub(crate) local: String,
 }
 
 impl Folded {
@@ -47,7 +47,7 @@ pub(super) fn domain_name(name: &str) -> Result<String, String> {
 }
 
 /// Local part in NFC and domain as kept; the error says what is wrong.
-pub(super) fn split(address: &str) -> Result<(String, String), String> {
+pub(crate) fn split(address: &str) -> Result<(String, String), String> {
     let (local, domain) =
         address.rsplit_once('@').ok_or_else(|| format!("'{address}' has no @ and so is no address"))?;
     let sound = !local.is_empty() && local.len() <= LOCAL_BYTES_MAX && !local.chars().any(char::is_control);
@@ -58,7 +58,7 @@ pub(super) fn split(address: &str) -> Result<(String, String), String> {
 }
 
 /// A local part as it is compared.
-pub(super) fn fold(local: &str, case_sensitive: bool) -> String {
+pub(crate) fn fold(local: &str, case_sensitive: bool) -> String {
     if local.is_ascii() {
         return if case_sensitive { local.to_owned() } else { local.to_ascii_lowercase() };
     }

@@ -12,7 +12,7 @@
 
 use super::address::{Folded, domain_name, fold, split};
 use super::routing;
-use crate::account::{Accounts, birth};
+use crate::account::{Accounts, INBOX, SPECIAL_MAILBOXES, Uses, birth, check_name};
 use crate::engine::{self, Batch, CommitError, Engine, Snapshot};
 use crate::{Error, key, row};
 use proto::proof::AccountId;
@@ -159,8 +159,6 @@ impl From<Error> for DirectoryError {
     }
 }
 
-/// Mailboxes that an account is born with.
-const BIRTH_MAILBOXES: [&str; 6] = [crate::account::INBOX, "Drafts", "Sent", "Junk", "Trash", "Archive"];
 /// Targets of one alias.
 const ALIAS_TARGETS_MAX: usize = 1000;
 
@@ -281,9 +279,20 @@ impl Directory {
     /// Adds an account with its INBOX and special mailboxes; `id` and `created` of the record are set here.
     pub async fn add_account(
         &self,
-        mut record: AccountRecord,
+        record: AccountRecord,
         credentials: Credentials,
     ) -> Result<AccountId, DirectoryError> {
+        self.add_account_with(record, credentials, &SPECIAL_MAILBOXES).await
+    }
+
+    /// The same with special mailboxes of other names; each name and each use once.
+    pub async fn add_account_with(
+        &self,
+        mut record: AccountRecord,
+        credentials: Credentials,
+        special: &[(&str, Uses)],
+    ) -> Result<AccountId, DirectoryError> {
+        check_special(special).map_err(DirectoryError::Malformed)?;
         let (local, domain) = split(&record.address).map_err(DirectoryError::Malformed)?;
         let now = unix_seconds();
         let _changing = self.shared.changing.lock().await;
@@ -298,7 +307,7 @@ impl Directory {
             Ok(())
         })
         .await?;
-        engine::commit(&*self.shared.engine, key::partition(id), Some(0), birth(&BIRTH_MAILBOXES, now))
+        engine::commit(&*self.shared.engine, key::partition(id), Some(0), birth(special, now))
             .await
             .map_err(|error| match error {
                 CommitError::Conflict => {
@@ -476,6 +485,21 @@ impl Directory {
             }
         }
     }
+}
+
+/// Says what is wrong with the names of special mailboxes.
+fn check_special(special: &[(&str, Uses)]) -> Result<(), String> {
+    let mut names = std::collections::BTreeSet::from([INBOX.to_owned()]);
+    let mut used = 0;
+    for (name, uses) in special {
+        check_name(name).map_err(|refused| format!("mailbox '{name}': {refused}"))?;
+        let levels = name.contains('/') || name.eq_ignore_ascii_case(INBOX);
+        if levels || !names.insert((*name).to_owned()) || used & uses.0 != 0 {
+            return Err(format!("'{name}' cannot be a special mailbox beside the others"));
+        }
+        used |= uses.0;
+    }
+    Ok(())
 }
 
 /// Where an account or alias of that address would be; an error if there is one, or no such domain.

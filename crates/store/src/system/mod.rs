@@ -1,8 +1,8 @@
 //! What belongs to the whole service, in partitions of its own.
 
-mod address;
+pub(crate) mod address;
 pub mod directory;
 pub mod ledger;
 pub mod pending;
 pub(crate) mod removal;
-mod routing;
+pub(crate) mod routing;

@@ -37,6 +37,8 @@ pub struct Entry {
     pub header_bytes: u64,
     /// Unix seconds.
     pub received: i64,
+    /// See `account::Detail::gist`.
+    pub gist: Vec<u8>,
     /// Those not yet served.
     pub recipients: Vec<Recipient>,
 }

@@ -20,7 +20,7 @@ pub(crate) fn remove(engine: &dyn Engine, accounts: &Arc<Accounts>, id: AccountI
     // The answer does not matter: in its lane, nothing comes after it. An account whose head cannot be read any
     // more answers that it does not exist, which is as good.
     drop(accounts.run_wait(id, Work::Retire));
-    for partition in [key::partition(id), key::facts(Some(id))] {
+    for partition in [key::partition(id), key::facts(Some(id)), key::search(id)] {
         while remove_some(engine, accounts.bodies(), partition)? {}
     }
     let mut batch = Batch::default();

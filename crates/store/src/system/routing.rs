@@ -14,7 +14,7 @@ const DEPTH_MAX: usize = 10;
 const TARGETS_MAX: usize = 2000;
 
 /// Under which keys the address is looked up; `None`: the domain is not ours.
-pub(super) fn folded(snapshot: &dyn Snapshot, local: &str, domain: &str) -> Result<Option<Folded>, Error> {
+pub(crate) fn folded(snapshot: &dyn Snapshot, local: &str, domain: &str) -> Result<Option<Folded>, Error> {
     let Some(bytes) = snapshot.get(key::SYSTEM, &key::domain(domain))? else { return Ok(None) };
     let local = fold(local, row::decode_domain(&bytes)?.case_sensitive);
     Ok(Some(Folded { domain: domain.to_owned(), local }))

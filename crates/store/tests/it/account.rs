@@ -31,7 +31,7 @@ fn what_was_delivered_is_there_after_a_restart() {
     let store = Store::open(dir.path(), small()).unwrap();
     assert_eq!(*store.seed(), seed);
     let view = store.account(id).view("INBOX").unwrap().unwrap();
-    assert_eq!((&view.mailbox, &view.messages), (&before.mailbox, &before.messages));
+    assert_eq!((&view.mailbox, &view.messages()), (&before.mailbox, &before.messages()));
     assert!(store.account(id).view("none").unwrap().is_none());
     rt.block_on(async {
         for (n, size) in sizes.iter().enumerate() {
@@ -131,7 +131,7 @@ fn quotas_tokens_and_removals() {
         account.expunge(first.mailbox, &[2, 99]).await.unwrap();
         account.expunge(first.mailbox, &[2]).await.unwrap();
         let view = account.view("INBOX").unwrap().unwrap();
-        assert_eq!(view.messages.iter().map(|m| m.uid).collect::<Vec<_>>(), [1]);
+        assert_eq!(view.messages().iter().map(|m| m.uid).collect::<Vec<_>>(), [1]);
         assert_eq!(view.mailbox.uid_next, 3, "a UID is not given twice");
         assert!(account.detail(first.mailbox, 2).unwrap().is_none());
         let nowhere = account.expunge(store::account::MailboxId(99), &[1]).await;
@@ -159,7 +159,8 @@ fn a_pending_entry_survives_until_it_is_done() {
         let ids = people(&store, 2).await;
         let body = body(&store, b"hello").await.unwrap();
         let recipients = ids.iter().map(|id| Recipient { account: *id, prefix: b"P\r\n".to_vec() }).collect();
-        let entry = Entry { from: String::new(), body, header_bytes: 0, received: 5, recipients };
+        let gist = vec![1, 2];
+        let entry = Entry { from: String::new(), body, header_bytes: 0, received: 5, gist, recipients };
         (store.pending().add(entry.clone()).await.unwrap(), entry)
     });
     store.close().unwrap();
@@ -206,6 +207,16 @@ fn the_check_finds_damage() {
     spoil("", "damaged");
     spoil("DELETE FROM kv WHERE account=1 AND substr(key,1,1)=x'4d'", "no detail");
     spoil("DELETE FROM kv WHERE account=1 AND substr(key,1,1)=x'45'", "number of messages");
+    let flag = |bits: &str| {
+        format!(
+            "UPDATE kv SET value=CAST(substr(value,1,2)||x'{bits}'||substr(value,4) AS BLOB)
+             WHERE account=1 AND substr(key,1,1)=x'45'"
+        )
+    };
+    spoil(&flag("01"), "number of unseen messages");
+    spoil(&flag("08"), "to be removed");
+    spoil(&flag("8002"), "does not know");
+    spoil("INSERT INTO kv VALUES(1,x'4e0000000100000000000000020000000000',x'01010200')", "to be swept");
     spoil("DELETE FROM kv WHERE account=1 AND substr(key,1,1)=x'42'", "no head");
     spoil("DELETE FROM kv WHERE account=0 AND substr(key,1,1)=x'6c'", "exactly one address");
     spoil("DELETE FROM kv WHERE account=0 AND substr(key,1,1)=x'63'", "no credentials");

@@ -35,7 +35,14 @@ fn dead_bytes_are_reclaimed_and_living_ones_stay() {
         let too_late = body(&store, b"too late").await.unwrap();
         let waiting = body(&store, &text(5, 100)).await.unwrap();
         let recipients = vec![Recipient { account: id, prefix: Vec::new() }];
-        let entry = Entry { from: String::new(), body: waiting, header_bytes: 0, received: 1, recipients };
+        let entry = Entry {
+            from: String::new(),
+            body: waiting,
+            header_bytes: 0,
+            received: 1,
+            gist: Vec::new(),
+            recipients,
+        };
         let token = store.pending().add(entry).await.unwrap();
         fill(&store, &account, 100).await;
         let inbox = account.view("INBOX").unwrap().unwrap().mailbox.id;

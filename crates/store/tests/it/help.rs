@@ -21,6 +21,8 @@ pub fn small() -> Options {
         body_memory_bytes_max: 64 << 10,
         body_own_segment_bytes_min: 300 << 10,
         segment_bytes_max: 256 << 10,
+        view_cache_bytes_max: 1 << 20,
+        ..Options::default()
     }
 }
 
@@ -86,6 +88,8 @@ pub fn delivery(body: BodyRef) -> Delivery {
         header_bytes: body.len.min(6),
         body,
         flags: Flags::default(),
+        keywords: Vec::new(),
+        gist: Vec::new(),
         received: 1_700_000_000,
         saved: 1_700_000_000,
         token: None,

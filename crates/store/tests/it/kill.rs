@@ -6,10 +6,91 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use store::Store;
+use store::account::{Account, Copying, Delivery, FlagChange, Flags, How, MailboxId};
 
 const VICTIM: &str = "SEALPOST_STORE_TEST_VICTIM";
 const TEST: &str = "kill::what_was_acknowledged_survives_kill";
 const PRODUCERS: u64 = 12;
+
+/// Messages of one append, and of them those that are moved.
+const MANY: u32 = 20;
+const MOVED: u32 = 10;
+/// Removed at once: enough for their details to be swept later.
+const HEAP: u32 = 600;
+
+fn mailbox(account: &Account, name: &str) -> MailboxId {
+    account.view(name).unwrap().unwrap().mailbox.id
+}
+
+/// Appends, flags, copies, moves and removes for ever, many messages at a time, and says what was acknowledged.
+async fn shift(store: Store, id: AccountId) {
+    let account = store.account(id);
+    let [sent, archive, trash, junk] =
+        ["Sent", "Archive", "Trash", "Junk"].map(|name| mailbox(&account, name));
+    let say = |what: &str, uid: u32| {
+        let line = format!("did {what} {} {uid}\n", id.0);
+        std::io::stdout().write_all(line.as_bytes()).unwrap();
+    };
+    loop {
+        let stored = body(&store, b"many").await.unwrap();
+        let into = |name: &str| Delivery { mailbox: name.to_owned(), ..delivery(stored.clone()) };
+        let made = account.append(vec![into("Sent"); MANY as usize], None).await.unwrap();
+        let first = made[0].uid;
+        say("append", first);
+        let uids = vec![(first, first + MANY - 1)];
+        let change = FlagChange {
+            mailbox: sent,
+            uids: uids.clone(),
+            how: How::Add,
+            flags: Flags::FLAGGED,
+            keywords: vec!["kept".to_owned()],
+            unchanged_since: None,
+        };
+        account.change_flags(change).await.unwrap();
+        say("flag", first);
+        let copying = Copying { from: sent, uids, to: archive, remove: false, saved: 1 };
+        say("copy", account.copy(copying.clone()).await.unwrap().uids[0].1);
+        let some = vec![(first, first + MOVED - 1)];
+        let moving = Copying { uids: some, to: trash, remove: true, ..copying };
+        say("move", account.copy(moving).await.unwrap().uids[0].1);
+        let heap = account.append(vec![into("Junk"); HEAP as usize], None).await.unwrap();
+        let uids: Vec<u32> = heap.iter().map(|one| one.uid).collect();
+        account.expunge(junk, &uids).await.unwrap();
+        say("expunge", uids[0]);
+    }
+}
+
+/// What was acknowledged of `shift`, and that nothing was done by half.
+fn verify(store: &Store, did: &[(String, u64, u32)]) {
+    for (what, id, first) in did {
+        let account = store.account(AccountId(*id));
+        let view = |name: &str| account.view(name).unwrap().unwrap();
+        let all = |name: &str, count: u32| view(name).seqs(*first, first + count - 1).len() as u32 == count;
+        let flagged = |row: store::account::MessageRow| {
+            row.flags.0 & Flags::FLAGGED.0 != 0 && row.flags.0 >> Flags::KEYWORD_FIRST != 0
+        };
+        let rest = view("Sent");
+        let rest = rest.rows(rest.seqs(first + MOVED, first + MANY - 1)).map(|(_, row)| row);
+        match what.as_str() {
+            "append" => assert_eq!(rest.count() as u32, MANY - MOVED, "appended {first}"),
+            "flag" => assert!(rest.into_iter().all(flagged), "flagged {first}"),
+            "copy" => assert!(all("Archive", MANY), "copied {first}"),
+            "move" => assert!(all("Trash", MOVED), "moved {first}"),
+            "expunge" => assert!(view("Junk").seqs(*first, first + HEAP - 1).is_empty(), "expunged {first}"),
+            other => panic!("{other} is not known"),
+        }
+    }
+    for id in did.iter().map(|(_, id, _)| AccountId(*id)) {
+        let view = |name: &str| store.account(id).view(name).unwrap().unwrap();
+        for (name, step) in [("Sent", MANY), ("Archive", MANY), ("Trash", MOVED), ("Junk", HEAP)] {
+            assert_eq!((view(name).mailbox.uid_next - 1) % step, 0, "{name}: done by half");
+        }
+        assert_eq!(view("Junk").len() % HEAP, 0);
+        // A move is one thing: each message is in one place.
+        assert_eq!(view("Sent").len() + view("Trash").len(), view("Sent").mailbox.uid_next - 1);
+        assert!(view("Archive").rows(1..u32::MAX).all(|(_, row)| row.flags.0 & Flags::FLAGGED.0 != 0));
+    }
+}
 
 /// Delivers for ever and says what was acknowledged, one line each.
 fn victim(dir: &std::path::Path, round: u64) {
@@ -38,6 +119,7 @@ fn victim(dir: &std::path::Path, round: u64) {
                 }
             }));
         }
+        tasks.extend(ids.into_iter().take(2).map(|id| tokio::spawn(shift(store.clone(), id))));
         for task in tasks {
             task.await.unwrap();
         }
@@ -56,6 +138,7 @@ fn what_was_acknowledged_survives_kill() {
     let ids = rt.block_on(people(&store, 3));
     store.close().unwrap();
     let mut acknowledged: BTreeMap<(u64, u32), (u64, usize)> = BTreeMap::new();
+    let mut did = Vec::new();
     for round in 0..5u64 {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args([TEST, "--exact", "--nocapture", "--test-threads=1"])
@@ -66,15 +149,17 @@ fn what_was_acknowledged_survives_kill() {
         let wanted = acknowledged.len() + 150 + 70 * round as usize;
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         while acknowledged.len() < wanted {
-            note(&mut acknowledged, &lines.next().expect("the victim goes on until it is killed").unwrap());
+            let line = lines.next().expect("the victim goes on until it is killed").unwrap();
+            note(&mut acknowledged, &mut did, &line);
         }
         child.kill().unwrap();
         child.wait().unwrap();
         for line in lines {
-            note(&mut acknowledged, &line.unwrap());
+            note(&mut acknowledged, &mut did, &line.unwrap());
         }
         let store = Store::open(dir.path(), small()).unwrap();
         clean(&store);
+        verify(&store, &did);
         let inbox = store.account(ids[0]).view("INBOX").unwrap().unwrap().mailbox.id;
         rt.block_on(async {
             for ((id, uid), (n, size)) in &acknowledged {
@@ -85,9 +170,38 @@ fn what_was_acknowledged_survives_kill() {
         });
         store.close().unwrap();
     }
+    for what in ["append", "flag", "copy", "move", "expunge"] {
+        assert!(did.iter().any(|(did, ..)| did == what), "the victim never came to {what}");
+    }
+    let store = Store::open(dir.path(), small()).unwrap();
+    rt.block_on(swept(&store, ids[0]));
+    clean(&store);
 }
 
-fn note(acknowledged: &mut BTreeMap<(u64, u32), (u64, usize)>, line: &str) {
+/// What a kill left to be swept is swept after the next change.
+async fn swept(store: &Store, id: AccountId) {
+    let account = store.account(id);
+    let stored = body(store, b"x").await.unwrap();
+    account.deliver(delivery(stored)).await.unwrap();
+    let junk = account.view("Junk").unwrap().unwrap();
+    let gone: Vec<u32> = (1..junk.mailbox.uid_next).filter(|uid| junk.seq(*uid).is_none()).collect();
+    let began = std::time::Instant::now();
+    while !account.details(junk.mailbox.id, gone.clone()).await.unwrap().is_empty() {
+        assert!(began.elapsed().as_secs() < 30, "details of removed messages stay");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+type Did = Vec<(String, u64, u32)>;
+
+fn note(acknowledged: &mut BTreeMap<(u64, u32), (u64, usize)>, did: &mut Did, line: &str) {
+    if let Some((_, fields)) = line.split_once("did ") {
+        let fields: Vec<&str> = fields.split(' ').collect();
+        if let [what, id, uid] = fields[..] {
+            did.push((what.to_owned(), id.parse().unwrap(), uid.parse().unwrap()));
+        }
+        return;
+    }
     // A line that the kill cut short was not acknowledged to anybody.
     let Some((_, fields)) = line.split_once("acknowledged ") else { return };
     let fields: Vec<u64> = fields.split(' ').map_while(|field| field.parse().ok()).collect();

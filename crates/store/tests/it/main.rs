@@ -1,6 +1,7 @@
 //! Integration tests of the store: the engine's contract, operations against a model, crashes, full disks.
 
 mod account;
+mod change;
 mod compact;
 mod crash;
 mod directory;
@@ -10,6 +11,11 @@ mod help;
 mod judge;
 mod kill;
 mod ledger;
+mod mailbox;
 mod model;
 mod mounted;
 mod power;
+mod race;
+mod search;
+mod tree;
+mod tree_model;

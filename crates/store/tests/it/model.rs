@@ -39,9 +39,9 @@ fn compare(store: &Store, id: proto::proof::AccountId, model: &Model) {
             assert_eq!(*next, 1, "{name} is missing");
             continue;
         };
-        let found: BTreeMap<u32, u64> = view.messages.iter().map(|m| (m.uid, m.size)).collect();
+        let found: BTreeMap<u32, u64> = view.messages().iter().map(|m| (m.uid, m.size)).collect();
         assert_eq!((&found, view.mailbox.uid_next), (messages, *next), "{name}");
-        assert_eq!(found.len(), view.messages.len());
+        assert_eq!(found.len(), view.messages().len());
         bytes += messages.values().sum::<u64>();
     }
     assert_eq!(account.usage().unwrap().bytes, bytes);

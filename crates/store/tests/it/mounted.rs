@@ -80,7 +80,7 @@ fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
         assert!(matches!(refusal, Error::DiskFull), "round {round}: {refusal:?}");
         // Reading goes on.
         let view = store.account(id).view("INBOX").unwrap().unwrap();
-        assert_eq!(view.messages.iter().map(|m| m.uid).collect::<Vec<_>>(), there);
+        assert_eq!(view.messages().iter().map(|m| m.uid).collect::<Vec<_>>(), there);
         room += 3;
         small_disk.remount(&format!("size={room}m"));
     }

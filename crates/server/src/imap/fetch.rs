@@ -1,0 +1,209 @@
+//! FETCH.
+//!
+//! What the view knows (flags, UIDs, dates, sizes, MODSEQ) goes from its columns into the output. The rest is read in
+//! batches of messages, bodies as streams. What must hold: a client that reads slowly holds a view and one batch, never a
+//! lock; between two batches others have their turn.
+
+mod items;
+mod plan;
+
+use super::announce::{self, Gone, Known, pace};
+use super::no::No;
+use super::select::{self, not_selected};
+use crate::session::imap::{FLUSH_BYTES, ImapSession, rows};
+use items::{Trouble, Writer};
+use net::drive::{Next, Wire};
+use plan::Plan;
+use proto::imap::code::Code;
+use proto::imap::command::Fetch;
+use proto::machine::Machine;
+use std::ops::Range;
+use store::account::{DetailRef, Details, FlagChange, Flags, How, MessageRow};
+
+/// Messages whose details are read together.
+const BATCH: usize = 256;
+
+pub(crate) async fn fetch(s: &mut ImapSession, fetch: Fetch, wire: &mut Wire<'_>) -> Next {
+    match run(s, &fetch, wire).await {
+        Ok(done) => {
+            match done {
+                Ok(Trouble { expunged: true, .. }) => {
+                    s.machine.no(Some(Code::ExpungeIssued), "Some of the messages are gone");
+                }
+                Ok(Trouble { unknown_encoding: true, .. }) => {
+                    s.machine.no(Some(Code::UnknownCte), "The encoding of a part is not known");
+                }
+                Ok(Trouble { unreadable: true, .. }) => {
+                    s.machine.no(Some(Code::ServerBug), "Some of the messages cannot be read now");
+                }
+                Ok(_) => s.machine.ok(None, "Fetched"),
+                Err(no) => no.tell(s),
+            }
+            Next::Go
+        }
+        Err(Gone) => Next::Close,
+    }
+}
+
+/// Everything but the tagged answer.
+/// What FETCH answers, without its end: for a session that tells of new messages unasked (RFC 5465 5.2).
+pub(crate) async fn untagged(s: &mut ImapSession, fetch: &Fetch, wire: &mut Wire<'_>) -> Result<(), Gone> {
+    if let Err(no) = run(s, fetch, wire).await? {
+        no.log(s);
+    }
+    Ok(())
+}
+
+async fn run(s: &mut ImapSession, fetch: &Fetch, wire: &mut Wire<'_>) -> Result<Result<Trouble, No>, Gone> {
+    if s.selected().is_none() {
+        return Ok(Err(not_selected()));
+    }
+    if fetch.vanished && (fetch.changed_since.is_none() || !fetch.uid || !s.machine.enabled().qresync) {
+        // RFC 7162 3.2.6.
+        let text = "VANISHED is for UID FETCH with CHANGEDSINCE, after ENABLE QRESYNC";
+        return Ok(Err(No::bad(None, text)));
+    }
+    if plan::wants_modseq(fetch) {
+        select::enable_condstore(s);
+    }
+    // First what is new, so that what is fetched is told as it is now.
+    let expunges = s.machine.may_expunge();
+    announce::tell(s, expunges, &Known::default(), Some(&mut *wire)).await?;
+    let Some(selected) = s.selected() else { return Ok(Err(not_selected())) };
+    let seqs = match selected.numbers(fetch.uid, &fetch.set) {
+        Ok(seqs) => seqs,
+        Err(no) => return Ok(Err(no)),
+    };
+    if fetch.vanished
+        && let Err(no) = vanished(s, fetch).await
+    {
+        return Ok(Err(no));
+    }
+    let Some(plan) = Plan::new(s, fetch) else { return Ok(Err(not_selected())) };
+    let seqs = plan.choose(seqs, fetch);
+    let mut known = Known::default();
+    let done = if plan.plain {
+        plain(s, &plan, &seqs, wire).await?;
+        Ok(Trouble::default())
+    } else {
+        batches(s, &plan, &seqs, &mut known, wire).await?
+    };
+    announce::tell(s, expunges, &known, Some(wire)).await?;
+    Ok(done)
+}
+
+/// UIDs of the set that vanished since (RFC 7162 3.2.6).
+async fn vanished(s: &mut ImapSession, fetch: &Fetch) -> Result<(), No> {
+    let Some(selected) = s.selected() else { return Ok(()) };
+    let view = selected.view.clone();
+    let account = selected.account.clone();
+    let last = view.mailbox.uid_next.saturating_sub(1);
+    let within = selected.uids(&fetch.set, last);
+    let vanished = select::vanished(&account, view, fetch.changed_since.unwrap_or(0), within).await?;
+    select::write_vanished_earlier(vanished, s.machine.output());
+    Ok(())
+}
+
+/// What the view alone can tell.
+async fn plain(
+    s: &mut ImapSession,
+    plan: &Plan,
+    seqs: &[Range<u32>],
+    wire: &mut Wire<'_>,
+) -> Result<(), Gone> {
+    let mut writer = Writer::new(plan);
+    for range in seqs {
+        for (seq, row) in rows(&plan.view, &plan.told, range.clone()) {
+            let out = s.machine.output();
+            writer.plain(seq, &row, out);
+            if out.len() >= FLUSH_BYTES {
+                pace(&mut s.machine, Some(&mut *wire)).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What has to be read, a batch at a time.
+async fn batches(
+    s: &mut ImapSession,
+    plan: &Plan,
+    seqs: &[Range<u32>],
+    known: &mut Known,
+    wire: &mut Wire<'_>,
+) -> Result<Result<Trouble, No>, Gone> {
+    let mut trouble = Trouble::default();
+    let mut writer = Writer::new(plan);
+    let mut all = seqs.iter().flat_map(|range| rows(&plan.view, &plan.told, range.clone()));
+    loop {
+        let mut batch: Vec<(u32, MessageRow)> = all.by_ref().take(BATCH).collect();
+        if batch.is_empty() {
+            return Ok(Ok(trouble));
+        }
+        let uids: Vec<u32> = batch.iter().map(|(_, row)| row.uid).collect();
+        let details = match plan.account.details(plan.view.mailbox.id, uids).await {
+            Ok(details) => details,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let seen = if plan.sets_seen { see(s, plan, &mut batch).await } else { Vec::new() };
+        known.flags.extend(&seen);
+        let details = ordered(&details, &mut trouble, s);
+        let mut details = details.iter().peekable();
+        for (seq, row) in &batch {
+            while details.next_if(|detail| detail.uid < row.uid).is_some() {}
+            let Some(detail) = details.next_if(|detail| detail.uid == row.uid) else {
+                trouble.expunged = true;
+                continue;
+            };
+            let is_new = seen.binary_search_by_key(&row.uid, |(uid, _)| *uid).is_ok();
+            writer.message(s, (*seq, row), detail, is_new, &mut trouble, wire).await?;
+        }
+    }
+}
+
+/// The details that can be read.
+fn ordered<'a>(details: &'a Details, trouble: &mut Trouble, s: &ImapSession) -> Vec<DetailRef<'a>> {
+    let mut readable = Vec::with_capacity(BATCH);
+    for detail in details.iter() {
+        match detail {
+            Ok(detail) => readable.push(detail),
+            Err(error) => {
+                tracing::error!(session = s.origin.id_text(), %error, "cannot read what is kept of a message");
+                trouble.unreadable = true;
+            }
+        }
+    }
+    readable
+}
+
+/// Sets `\Seen` on those of the batch that lack it, in one commit, and brings the batch up to date. What was set, by UID.
+async fn see(s: &ImapSession, plan: &Plan, batch: &mut [(u32, MessageRow)]) -> Vec<(u32, Flags)> {
+    let unseen = batch.iter().filter(|(_, row)| row.flags.0 & Flags::SEEN.0 == 0);
+    let uids: Vec<(u32, u32)> = unseen.map(|(_, row)| (row.uid, row.uid)).collect();
+    if uids.is_empty() {
+        return Vec::new();
+    }
+    let mailbox = plan.view.mailbox.id;
+    let change = FlagChange {
+        mailbox,
+        uids: uids.clone(),
+        how: How::Add,
+        flags: Flags::SEEN,
+        keywords: Vec::new(),
+        unchanged_since: None,
+    };
+    if let Err(error) = plan.account.change_flags(change).await {
+        // The message can be read all the same.
+        tracing::warn!(session = s.origin.id_text(), %error, "cannot mark messages as seen");
+        return Vec::new();
+    }
+    let Ok(Some(now)) = plan.account.open(mailbox).await else { return Vec::new() };
+    let mut seen = Vec::with_capacity(uids.len());
+    for (_, row) in batch.iter_mut().filter(|(_, row)| row.flags.0 & Flags::SEEN.0 == 0) {
+        if let Some(new) = now.seq(row.uid).and_then(|seq| now.row(seq)) {
+            seen.push((new.uid, new.flags));
+            *row = new;
+        }
+    }
+    seen
+}

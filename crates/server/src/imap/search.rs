@@ -1,0 +1,145 @@
+//! SEARCH (RFC 9051 6.4.4), and the evaluation that SORT, THREAD and ESEARCH share.
+//!
+//! What must hold: numbers in an answer are those of the view that the client knows; a search that takes long says so
+//! (RFC 9585) and holds up nobody else; a live result (RFC 5267 UPDATE) costs by what changed.
+
+pub(crate) mod answer;
+pub(crate) mod context;
+pub(crate) mod evaluate;
+
+use super::no::No;
+use crate::clock::unix_now;
+use crate::session::imap::{ImapSession, Selected};
+use answer::Results;
+use evaluate::Haystack;
+use net::drive::Wire;
+use proto::imap::code::Code;
+use proto::imap::command::{Key, Returns, Search};
+use proto::imap::set::Set;
+use proto::machine::Machine as _;
+use std::future::Future;
+use std::time::Duration;
+use store::search::Bits;
+
+/// A command that takes longer says that it goes on, again and again.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// SEARCH and UID SEARCH.
+pub(crate) async fn search(s: &mut ImapSession, search: Search, wire: &mut Wire<'_>) {
+    let expunges = s.machine.may_expunge();
+    s.announce(expunges).await;
+    let saves = search.returns.is_some_and(|returns| returns.save);
+    match run(s, &search, wire).await {
+        Ok(()) => s.machine.ok(None, "That is what was found"),
+        Err(no) => {
+            forget_saved(s, saves);
+            no.tell(s);
+        }
+    }
+}
+
+/// CANCELUPDATE (RFC 5267): live results end.
+pub(crate) fn cancel_update(s: &mut ImapSession, tags: Vec<String>) {
+    context::cancel(s, &tags);
+    s.machine.ok(None, "These results are no longer kept up to date");
+}
+
+/// The open mailbox; the gate lets these commands through with one only.
+pub(crate) fn selected(s: &ImapSession) -> Result<&Selected, No> {
+    let open = s.user.as_deref().and_then(|user| user.selected.as_ref());
+    open.ok_or_else(|| No::bad(None, "Select a mailbox first"))
+}
+
+/// The messages of the open mailbox that a key finds.
+pub(crate) async fn find(s: &mut ImapSession, key: &Key, wire: &mut Wire<'_>) -> Result<Bits, No> {
+    let open = selected(s)?;
+    let saved = open.saved.clone();
+    let mut haystack = Haystack::new(open.account.clone(), open.view.clone(), saved, unix_now());
+    if evaluate::has_modseq(key) {
+        // Using it is switching it on (RFC 7162 3.1).
+        super::select::enable_condstore(s);
+    }
+    patiently(s, haystack.find(key), wire).await
+}
+
+/// Waits for `work`, and tells the client every ten seconds that it goes on (RFC 9585).
+pub(crate) async fn patiently<T>(
+    s: &mut ImapSession,
+    work: impl Future<Output = Result<T, No>>,
+    wire: &mut Wire<'_>,
+) -> Result<T, No> {
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            () = tokio::time::sleep(PROGRESS_INTERVAL) => {
+                let code = Code::InProgress(s.machine.tag().to_owned(), None);
+                s.machine.untagged_ok(Some(code), "Still at it");
+                if wire.flush(s.machine.output()).await.is_err() {
+                    return Err(No::plain("The connection is gone"));
+                }
+            }
+        }
+    }
+}
+
+/// RFC 5182 2.1: a search that was to save its result and fails leaves an empty one.
+pub(crate) fn forget_saved(s: &mut ImapSession, saves: bool) {
+    if saves && let Some(open) = s.user.as_deref_mut().and_then(|user| user.selected.as_mut()) {
+        open.saved.clear();
+    }
+}
+
+/// Keeps what RFC 5182 2.1 says of a result, given in ascending UIDs: with MIN or MAX alone only these, else all.
+pub(crate) fn save(s: &mut ImapSession, returns: &Returns, uids: &[u32]) {
+    let Some(open) = s.user.as_deref_mut().and_then(|user| user.selected.as_mut()) else { return };
+    let ends_only =
+        (returns.min || returns.max) && !(returns.all || returns.count || returns.partial.is_some());
+    open.saved = if ends_only {
+        let first = uids.first().filter(|_| returns.min);
+        let last = uids.last().filter(|_| returns.max);
+        Set::of(first.into_iter().chain(last).copied()).0
+    } else {
+        Set::of(uids.iter().copied()).0
+    };
+}
+
+/// `RELEVANCY` without a fuzzy key has no meaning (RFC 6203 section 4).
+pub(crate) fn check_relevancy(search: &Search) -> Result<(), No> {
+    if search.returns.is_some_and(|r| r.relevancy) && !evaluate::has_fuzzy(&search.key) {
+        return Err(No::bad(None, "RELEVANCY is for searches with FUZZY"));
+    }
+    Ok(())
+}
+
+async fn run(s: &mut ImapSession, search: &Search, wire: &mut Wire<'_>) -> Result<(), No> {
+    check_relevancy(search)?;
+    let found = find(s, &search.key, wire).await?;
+    let view = selected(s)?.view.clone();
+    let seqs: Vec<u32> = found.seqs().collect();
+    let uids = || seqs.iter().filter_map(|seq| view.uid(*seq)).collect::<Vec<u32>>();
+    let modseqs: Option<Vec<u64>> = evaluate::has_modseq(&search.key)
+        .then(|| seqs.iter().filter_map(|seq| view.row(*seq)).map(|row| row.modseq).collect());
+    let numbers = if search.uid { uids() } else { seqs.clone() };
+    let results = Results { numbers: &numbers, uid: search.uid, sorted: false, modseqs: modseqs.as_deref() };
+    // RFC 9051 6.4.4: IMAP4rev2 knows the extended answer alone.
+    let extended = search.returns.or_else(|| s.machine.enabled().rev2.then(Returns::default));
+    let Some(returns) = extended else {
+        results.write_plain("SEARCH", s.machine.output());
+        return Ok(());
+    };
+    if returns.save {
+        save(s, &returns, &uids());
+    }
+    if returns.update {
+        context::keep(s, search, &uids());
+    }
+    let only_saved = returns.save
+        && !(returns.min || returns.max || returns.all || returns.count || returns.partial.is_some());
+    if !only_saved {
+        let tag = s.machine.tag().to_owned();
+        results.write_extended(&tag, None, &returns, s.machine.output());
+    }
+    Ok(())
+}

@@ -1,0 +1,284 @@
+//! How fast searches are: a mailbox of generated mail, its index, and the time of each kind of search.
+//!
+//! `search_speed DIR [MESSAGES]` fills the store in DIR (unless it has mail already) and prints what it cost, then the times.
+
+#![allow(clippy::print_stdout)]
+
+use proto::message::gist::{Limits, Scanner};
+use proto::message::text::fold;
+use proto::proof::AccountId;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use store::account::{Account, Delivery, Flags, View};
+use store::search::{Bits, Field, Scope};
+use store::system::directory::{AccountRecord, Credentials, Domain};
+use store::{Options, Store};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Deliveries at once.
+const AT_ONCE: u64 = 256;
+
+fn main() -> Result<(), Failure> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let dir = arguments.first().ok_or("usage: search_speed DIR [MESSAGES]")?;
+    let messages = arguments.get(1).map_or(Ok(100_000), |text| text.parse::<u64>())?;
+    let dir = std::path::Path::new(dir);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let store = Store::open(dir, Options::default())?;
+    let account = store.account(runtime.block_on(owner(&store))?);
+    let view = account.view("INBOX")?.ok_or("no INBOX")?;
+    if view.is_empty() {
+        let began = Instant::now();
+        let bytes = runtime.block_on(fill(&store, &account, messages))?;
+        println!("{messages} messages, {:.0} MB, delivered in {:.1} s", bytes as f64 / 1e6, seconds(began));
+        let waiting = Instant::now();
+        account.index(view.mailbox.id)?;
+        let (cpu, on_disk) = (index_cpu()?, index_bytes(dir)?);
+        println!(
+            "indexed {:.1} s later; {:.0} us CPU a message, {:.0} octets a message, {:.1} % of the mail",
+            seconds(waiting),
+            cpu.as_secs_f64() * 1e6 / messages as f64,
+            on_disk as f64 / messages as f64,
+            on_disk as f64 * 100.0 / bytes as f64,
+        );
+    }
+    drop(view);
+    runtime.block_on(times(&store, &account))?;
+    store.close()?;
+    Ok(())
+}
+
+/// Prints how long each search takes, the first time and then at best.
+async fn times(_store: &Store, account: &Account) -> Result<(), Failure> {
+    let view = account.view("INBOX")?.ok_or("no INBOX")?;
+    let all = Bits::all(view.len());
+    let began = Instant::now();
+    account.columns(&view).await?;
+    println!("columns, cold: {:.1} ms", seconds(began) * 1e3);
+    for (what, field, needle) in [
+        ("SUBJECT, few", Field::Subject, "invoice 4711"),
+        ("SUBJECT, many", Field::Subject, "re: "),
+        ("FROM", Field::From, "user77@"),
+    ] {
+        let (mut first, mut best, mut found) = (None, Duration::MAX, 0);
+        for _ in 0..20 {
+            let began = Instant::now();
+            found = account.columns(&view).await?.contains(field, &fold(needle)).count();
+            best = best.min(began.elapsed());
+            first.get_or_insert(began.elapsed());
+        }
+        show(what, first, best, found);
+    }
+    for (what, needle, scope) in [
+        ("BODY, none", "zzznothing", Scope::Body),
+        ("BODY, few", "q7x", Scope::Body),
+        ("BODY, nearly all", "ba", Scope::Body),
+        ("BODY, a letter", "e", Scope::Body),
+        ("BODY, a common word", "the", Scope::Body),
+        ("BODY, two words", "number 12345.", Scope::Body),
+        ("TEXT, none", "zzznothing", Scope::Whole),
+        ("TEXT, few", "q7x", Scope::Whole),
+    ] {
+        let (mut first, mut best, mut found) = (None, Duration::MAX, 0);
+        for _ in 0..10 {
+            let began = Instant::now();
+            found = account.find_text(&view, &all, &fold(needle), scope).await?.count();
+            best = best.min(began.elapsed());
+            first.get_or_insert(began.elapsed());
+        }
+        show(what, first, best, found);
+    }
+    header(account, &view, &all).await
+}
+
+async fn header(account: &Account, view: &Arc<View>, all: &Bits) -> Result<(), Failure> {
+    let (mut first, mut best, mut found) = (None, Duration::MAX, 0);
+    for _ in 0..10 {
+        let began = Instant::now();
+        found = account.find_header(view, all, "Message-ID", &fold("<m4711.")).await?.count();
+        best = best.min(began.elapsed());
+        first.get_or_insert(began.elapsed());
+    }
+    show("HEADER Message-ID", first, best, found);
+    Ok(())
+}
+
+fn show(what: &str, first: Option<Duration>, best: Duration, found: u32) {
+    let first = first.unwrap_or_default().as_secs_f64() * 1e3;
+    println!("{what}: {found} found, first {first:.2} ms, then {:.2} ms", best.as_secs_f64() * 1e3);
+}
+
+fn seconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64()
+}
+
+async fn owner(store: &Store) -> Result<AccountId, Failure> {
+    let directory = store.directory();
+    if let Some(known) = directory.accounts(None)?.first() {
+        return Ok(known.id);
+    }
+    let domain = Domain {
+        name: "example.test".to_owned(),
+        catch_all: None,
+        cram_md5: false,
+        case_sensitive: false,
+        separator: Some('+'),
+    };
+    directory.put_domain(domain, false).await?;
+    let record = AccountRecord {
+        id: AccountId(0),
+        address: "user@example.test".to_owned(),
+        name: String::new(),
+        enabled: true,
+        quota_bytes: None,
+        quota_messages: None,
+        created: 0,
+    };
+    let nothing = Credentials { salt: vec![0; 16], iterations: 4096, generation: 0, list: Vec::new() };
+    Ok(directory.add_account(record, nothing).await?)
+}
+
+/// Delivers; the octets of all.
+async fn fill(store: &Store, account: &Account, messages: u64) -> Result<u64, Failure> {
+    let words: Arc<Vec<String>> = Arc::new(vocabulary());
+    let mut tasks = Vec::new();
+    for task in 0..AT_ONCE {
+        let (store, account, words) = (store.clone(), account.clone(), words.clone());
+        tasks.push(tokio::spawn(async move {
+            let mut bytes = 0;
+            for n in (task..messages).step_by(AT_ONCE as usize) {
+                let octets = message(n, &words);
+                bytes += octets.len() as u64;
+                deliver(&store, &account, n, &octets).await?;
+            }
+            Ok::<u64, Failure>(bytes)
+        }));
+    }
+    let mut bytes = 0;
+    for task in tasks {
+        bytes += task.await??;
+    }
+    Ok(bytes)
+}
+
+async fn deliver(store: &Store, account: &Account, n: u64, octets: &[u8]) -> Result<(), Failure> {
+    let mut scanner = Scanner::new(Limits::default());
+    scanner.feed(octets);
+    let mut writer = store.bodies().writer();
+    writer.write(octets).await?;
+    let prefix = b"Return-Path: <a@example.test>\r\nDelivered-To: user@example.test\r\n".to_vec();
+    let header = octets.windows(4).position(|w| w == b"\r\n\r\n").map_or(octets.len(), |at| at + 4);
+    let delivery = Delivery {
+        mailbox: "INBOX".to_owned(),
+        header_bytes: (prefix.len() + header) as u64,
+        prefix,
+        body: writer.finish().await?,
+        flags: Flags::default(),
+        keywords: Vec::new(),
+        gist: scanner.finish(),
+        received: 1_700_000_000 + n as i64,
+        saved: 1_700_000_000,
+        token: None,
+        quota: true,
+    };
+    account.deliver(delivery).await?;
+    Ok(())
+}
+
+/// A generator of numbers; the same ones each time.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let mixed = (self.0 ^ self.0 >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        mixed ^ mixed >> 29
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    /// Small numbers are likely, about as the ranks of words in a text are.
+    fn rank(&mut self, end: u64) -> usize {
+        let even = self.below(1 << 30) as f64 / f64::from(1 << 30);
+        ((end as f64).powf(even) - 1.0) as usize
+    }
+}
+
+/// Words that look like some language's; the frequent ones are short.
+fn vocabulary() -> Vec<String> {
+    const SOUNDS: [&str; 24] = [
+        "the", "ba", "re", "in", "on", "te", "ni", "so", "la", "mi", "ver", "kon", "al", "es", "tra", "du",
+        "gi", "pro", "ma", "fe", "lo", "sti", "nu", "ar",
+    ];
+    let mut dice = Dice(7);
+    (0..60_000u64)
+        .map(|rank| {
+            let sounds = 1 + rank.max(1).ilog2() as u64 / 4 + dice.below(2);
+            (0..sounds).map(|_| SOUNDS[dice.below(24) as usize]).collect()
+        })
+        .collect()
+}
+
+fn message(n: u64, words: &[String]) -> Vec<u8> {
+    let mut dice = Dice(n);
+    let mut token = |len: usize| -> String {
+        (0..len)
+            .map(|_| char::from(b"abcdefghijklmnopqrstuvwxyz0123456789"[dice.below(36) as usize]))
+            .collect()
+    };
+    let (id, signature, link, other) = (token(24), token(172), token(32), token(12));
+    let re = if n.is_multiple_of(3) { "Re: " } else { "" };
+    let mut text = format!(
+        "Received: from mx{}.example.test (mx.example.test [192.0.2.{}])\r\n\tby mail.example.test with ESMTPS id {other}\r\n\
+         DKIM-Signature: v=1; a=rsa-sha256; d=example.test; s=s1;\r\n\th=from:to:subject:date; b={signature}\r\n\
+         From: \"Person {}\" <user{}@example.test>\r\nTo: user@example.test\r\nSubject: {re}Invoice {n} {}\r\n\
+         Date: Tue, 14 Nov 2023 22:13:20 +0000\r\nMessage-ID: <m{n}.{id}@example.test>\r\n\
+         MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n",
+        n % 7,
+        n % 250,
+        n % 500,
+        n % 500,
+        words[dice.rank(60_000)],
+    );
+    let begin = text.len();
+    text.push_str(&format!("Dear customer, number {n}.\r\nSee https://www.example.test/track?id={link}\r\n"));
+    let mut line = 0;
+    while text.len() - begin < 3900 {
+        let word = &words[dice.rank(60_000)];
+        line += word.len() + 1;
+        text.push_str(word);
+        text.push_str(if line > 70 { "\r\n" } else { " " });
+        line = if line > 70 { 0 } else { line };
+    }
+    text.push_str("\r\n");
+    text.into_bytes()
+}
+
+/// CPU time of the thread that indexes; a tick of the system is 10 ms.
+fn index_cpu() -> Result<Duration, Failure> {
+    let mut ticks = 0;
+    for task in std::fs::read_dir("/proc/self/task")? {
+        let stat = std::fs::read_to_string(task?.path().join("stat"))?;
+        let (name, rest) = stat.rsplit_once(')').ok_or("no name of a thread")?;
+        if name.ends_with("(store-index") {
+            let fields: Vec<&str> = rest.split_whitespace().collect();
+            let field = |at: usize| fields.get(at).ok_or("short").map(|text| text.parse::<u64>());
+            ticks += field(11)?? + field(12)??;
+        }
+    }
+    Ok(Duration::from_millis(ticks * 10))
+}
+
+/// Octets of the values of the index.
+fn index_bytes(dir: &std::path::Path) -> Result<u64, Failure> {
+    let db = rusqlite::Connection::open(dir.join("store.db"))?;
+    let sum: i64 = db.query_row(
+        "SELECT coalesce(sum(length(value)),0) FROM kv WHERE account BETWEEN 1<<59 AND (1<<60)-1",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok(sum as u64)
+}

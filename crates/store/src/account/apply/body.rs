@@ -1,0 +1,28 @@
+//! The compactor has copied bodies.
+
+use super::Change;
+use crate::account::lane::BodyMove;
+use crate::account::{Detail, Refused};
+use crate::row;
+
+impl Change<'_> {
+    /// Details that still refer to the old place refer to the new one.
+    pub(super) fn move_bodies(&mut self, moves: &[BodyMove]) -> Result<(), Refused> {
+        let mut rows = Vec::new();
+        for step in moves {
+            self.condemned.refuse(&step.to)?;
+            // Removed by an operation of the same commit, it does not come back.
+            if let Some(stored) = self.detail(step.mailbox, step.uid)? {
+                let detail = row::decode_detail(&stored)?;
+                if (detail.body.segment, detail.body.offset) == (step.from.segment, step.from.offset) {
+                    let moved = row::encode_detail(&Detail { body: step.to.clone(), ..detail });
+                    rows.push((step.mailbox, step.uid, moved));
+                }
+            }
+        }
+        for (mailbox, uid, detail) in rows {
+            self.put_detail(mailbox, uid, detail);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,126 @@
+//! Flags and keywords are changed.
+
+use super::{Change, SMALL_ROWS_MAX};
+use crate::account::{FlagChange, Flags, FlagsChanged, How, Mailbox, Refused, View};
+use std::sync::Arc;
+
+impl Change<'_> {
+    pub(super) fn change_flags(&mut self, change: &FlagChange) -> Result<FlagsChanged, Refused> {
+        let view = self.working(change.mailbox)?;
+        let Some(index) = self.head.mailboxes.get_mut(&change.mailbox.0) else {
+            return Err(Refused::NoMailbox);
+        };
+        // Nothing is kept of this if no message is changed.
+        let mut mailbox = index.row.mailbox.clone();
+        let keywords = match change.how {
+            How::Remove => mailbox.known_keywords(&change.keywords),
+            How::Add | How::Replace => mailbox.make_keywords(&change.keywords, &view)?,
+        };
+        let bits = change.flags.0 & Flags::SYSTEM.0 | keywords;
+        let mut done = FlagsChanged::default();
+        let mut changed: Vec<(u32, u64)> = Vec::new();
+        for (from, to) in &change.uids {
+            for chunk in view.chunks_of(view.seqs(*from, *to)) {
+                for (at, uid) in chunk.uids.iter().enumerate() {
+                    if change.unchanged_since.is_some_and(|since| chunk.modseqs[at] > since) {
+                        done.modified.push(*uid);
+                        continue;
+                    }
+                    let old = chunk.flags[at];
+                    let new = match change.how {
+                        How::Add => old | bits,
+                        How::Remove => old & !bits,
+                        How::Replace => bits,
+                    };
+                    if new != old {
+                        changed.push((*uid, new));
+                        mailbox.count_out(Flags(old), chunk.sizes[at]);
+                        mailbox.count_in(Flags(new), chunk.sizes[at]);
+                    }
+                }
+            }
+        }
+        if changed.is_empty() {
+            return Ok(done);
+        }
+        done.modseq = self.head.version + 1;
+        index.row.mailbox = mailbox;
+        let touched = self.touched.entry(change.mailbox.0).or_default();
+        touched.is_bulk |= changed.len() > SMALL_ROWS_MAX;
+        if touched.is_bulk {
+            touched.bulk.extend(changed.iter().map(|(uid, _)| *uid));
+        } else {
+            for (uid, flags) in &changed {
+                if let Some(mut row) = view.seq(*uid).and_then(|seq| view.row(seq)) {
+                    (row.flags, row.modseq) = (Flags(*flags), done.modseq);
+                    index.set(row);
+                }
+            }
+        }
+        touched.changed.append(&mut changed);
+        Ok(done)
+    }
+}
+
+impl Mailbox {
+    /// The bit of a keyword that it has.
+    fn keyword(&self, name: &str) -> Option<u64> {
+        let at = self.keywords.iter().position(|known| known.eq_ignore_ascii_case(name))?;
+        Some(1 << (Flags::KEYWORD_FIRST as usize + at).min(63))
+    }
+
+    /// The bits of those that it has.
+    fn known_keywords(&self, names: &[String]) -> u64 {
+        names.iter().filter_map(|name| self.keyword(name)).fold(0, |bits, bit| bits | bit)
+    }
+
+    /// The bits of these keywords; those that are new are made as far as there is room.
+    pub(super) fn keyword_bits(&mut self, names: &[String]) -> u64 {
+        let mut bits = 0;
+        for name in names {
+            bits |= self.keyword(name).or_else(|| self.make_keyword(name)).unwrap_or(0);
+        }
+        bits
+    }
+
+    /// The same, all or an error. In a full table, keywords that no message of `view` has make room.
+    fn make_keywords(&mut self, names: &[String], view: &View) -> Result<u64, Refused> {
+        let mut bits = 0;
+        for name in names {
+            let bit = self.keyword(name).or_else(|| self.make_keyword(name));
+            bits |= match bit {
+                Some(bit) => bit,
+                None if !is_keyword(name) => {
+                    return Err(Refused::Limit("a keyword has 64 octets at most"));
+                }
+                None => self
+                    .reuse_keyword(name, view, bits)
+                    .ok_or(Refused::Limit("a mailbox has 56 keywords at most"))?,
+            };
+        }
+        Ok(bits)
+    }
+
+    fn make_keyword(&mut self, name: &str) -> Option<u64> {
+        let at = self.keywords.len();
+        if at >= Flags::KEYWORDS_MAX || !is_keyword(name) {
+            return None;
+        }
+        self.keywords = self.keywords.iter().cloned().chain([name.to_owned()]).collect();
+        Some(1 << (Flags::KEYWORD_FIRST as usize + at))
+    }
+
+    /// Gives a bit that no message has, and that is not among `taken`, a new name.
+    fn reuse_keyword(&mut self, name: &str, view: &View, taken: u64) -> Option<u64> {
+        let used = view.chunks().fold(taken, |all, chunk| chunk.flags.iter().fold(all, |all, f| all | f));
+        let at = (0..self.keywords.len()).find(|at| used >> (Flags::KEYWORD_FIRST as usize + at) & 1 == 0)?;
+        let mut keywords: Vec<String> = self.keywords.to_vec();
+        name.clone_into(&mut keywords[at]);
+        self.keywords = Arc::from(keywords);
+        Some(1 << (Flags::KEYWORD_FIRST as usize + at))
+    }
+}
+
+fn is_keyword(name: &str) -> bool {
+    !name.is_empty() && name.len() <= Flags::KEYWORD_BYTES_MAX
+}

@@ -1,0 +1,437 @@
+//! The open mailboxes that are held in memory, of all accounts.
+//!
+//! What must hold: a view that is here is that of the last commit that was answered: whoever commits moves the views before it
+//! answers, from what it did itself, without reading. A view that is read from the engine meanwhile has a place
+//! here from before its first read, in which commits queue, so that it misses none; one that it saw already is known
+//! by its MODSEQ.
+//!
+//! Views that nobody uses stay, those used last, up to so many octets; those that a session has (of any age) stay anyway.
+
+use super::{Mailbox, MailboxId, MessageRow, View, index};
+use crate::engine::Engine;
+use crate::row::MailboxRow;
+use crate::{Error, key};
+use proto::proof::AccountId;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// What one commit did to one mailbox.
+#[derive(Debug)]
+pub(super) struct Delta {
+    /// The mailbox as it is now; `None`: it is gone.
+    pub(super) mailbox: Option<Mailbox>,
+    /// The commit's version.
+    pub(super) version: u64,
+    /// UIDs ascending.
+    pub(super) added: Vec<MessageRow>,
+    /// UID and flags, UIDs ascending; of equal ones the last holds.
+    pub(super) changed: Vec<(u32, u64)>,
+    /// UIDs ascending.
+    pub(super) vanished: Vec<u32>,
+}
+
+impl Delta {
+    /// The view after this commit; `None`: there is no mailbox any more.
+    fn apply(&self, view: &View) -> Option<View> {
+        let mut view = view.clone();
+        view.append(&self.added);
+        view.set_flags(&self.changed, self.version);
+        view.remove(&self.vanished);
+        view.mailbox = self.mailbox.clone()?;
+        Some(view)
+    }
+}
+
+/// One mailbox's part in a commit that is under way.
+#[derive(Debug)]
+pub(super) struct Moving {
+    pub(super) mailbox: MailboxId,
+    pub(super) delta: Delta,
+    /// The view before and after, made beforehand if the one before was here.
+    pub(super) ready: Option<(Arc<View>, Arc<View>)>,
+}
+
+impl Moving {
+    /// `after`: what the view before becomes, if that is known already.
+    pub(super) fn new(
+        views: &Views,
+        account: AccountId,
+        mailbox: MailboxId,
+        delta: Delta,
+        worked: Option<(Arc<View>, Arc<View>)>,
+    ) -> Moving {
+        let ready = worked.or_else(|| {
+            let base = views.peek(account, mailbox)?;
+            let after = Arc::new(delta.apply(&base)?);
+            Some((base, after))
+        });
+        Moving { mailbox, delta, ready }
+    }
+}
+
+type Place = (u64, u32);
+
+#[derive(Debug)]
+enum Slot {
+    Ready {
+        view: Arc<View>,
+        bytes: u64,
+        used: u64,
+    },
+    /// Somebody reads it; what is committed meanwhile.
+    Loading {
+        number: u64,
+        queued: Vec<Delta>,
+    },
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    places: HashMap<Place, Slot>,
+    /// Octets of those that are ready.
+    bytes: u64,
+    /// At so many octets it is looked for views to be let go.
+    trim_at: u64,
+    clock: u64,
+}
+
+/// See above.
+#[derive(Debug)]
+pub(super) struct Views {
+    slots: Mutex<Slots>,
+    /// Something is no longer being read.
+    loaded: Condvar,
+    bytes_max: u64,
+}
+
+impl Views {
+    pub(super) fn new(bytes_max: u64) -> Views {
+        let slots = Slots { trim_at: bytes_max, ..Slots::default() };
+        Views { slots: Mutex::new(slots), loaded: Condvar::new(), bytes_max }
+    }
+
+    /// The current view, if it is here.
+    pub(super) fn get(&self, account: AccountId, mailbox: MailboxId) -> Option<Arc<View>> {
+        let mut slots = self.lock();
+        slots.clock += 1;
+        let now = slots.clock;
+        match slots.places.get_mut(&(account.0, mailbox.0))? {
+            Slot::Ready { view, used, .. } => {
+                *used = now;
+                Some(view.clone())
+            }
+            Slot::Loading { .. } => None,
+        }
+    }
+
+    /// The same, not counted as a use.
+    fn peek(&self, account: AccountId, mailbox: MailboxId) -> Option<Arc<View>> {
+        match self.lock().places.get(&(account.0, mailbox.0))? {
+            Slot::Ready { view, .. } => Some(view.clone()),
+            Slot::Loading { .. } => None,
+        }
+    }
+
+    /// The current view; `None` if there is no such mailbox. Blocks for the disk if it is not here.
+    pub(super) fn load(
+        &self,
+        engine: &dyn Engine,
+        account: AccountId,
+        mailbox: MailboxId,
+    ) -> Result<Option<Arc<View>>, Error> {
+        let place = (account.0, mailbox.0);
+        let mut slots = self.lock();
+        let number = loop {
+            slots.clock += 1;
+            let now = slots.clock;
+            match slots.places.entry(place) {
+                Entry::Occupied(mut slot) => match slot.get_mut() {
+                    Slot::Ready { view, used, .. } => {
+                        *used = now;
+                        return Ok(Some(view.clone()));
+                    }
+                    // Another is at it: it is read once.
+                    Slot::Loading { .. } => {
+                        slots = self.loaded.wait(slots).unwrap_or_else(PoisonError::into_inner);
+                    }
+                },
+                Entry::Vacant(room) => {
+                    room.insert(Slot::Loading { number: now, queued: Vec::new() });
+                    break now;
+                }
+            }
+        };
+        drop(slots);
+        let loading = Loading { views: self, place, number };
+        let Some(view) = read(engine, account, mailbox)? else { return Ok(None) };
+        Ok(loading.finish(view))
+    }
+
+    /// A view that whoever works in the account's lane has read, so that no commit can have passed it by.
+    pub(super) fn offer(&self, account: AccountId, view: &Arc<View>) {
+        let mut slots = self.lock();
+        let place = (account.0, view.mailbox.id.0);
+        if !slots.places.contains_key(&place) {
+            slots.put(place, view.clone());
+        }
+        let gone = slots.trim(self.bytes_max);
+        drop(slots);
+        drop(gone);
+    }
+
+    /// A commit is durable: the views become what it made of them. Called in the order of an account's commits.
+    pub(super) fn publish(&self, account: AccountId, moving: Vec<Moving>) {
+        let mut gone = Vec::new();
+        let mut slots = self.lock();
+        for Moving { mailbox, delta, ready } in moving {
+            let place = (account.0, mailbox.0);
+            match slots.places.get_mut(&place) {
+                None => {}
+                Some(Slot::Loading { queued, .. }) => queued.push(delta),
+                Some(Slot::Ready { .. }) if delta.mailbox.is_none() => gone.extend(slots.take(place)),
+                Some(Slot::Ready { view, .. }) => {
+                    let after = match ready {
+                        Some((base, after)) if Arc::ptr_eq(&base, view) => Some(after),
+                        // Read between the commit and this call: it has seen the commit.
+                        _ if view.mailbox.modseq >= delta.version => None,
+                        _ => delta.apply(view).map(Arc::new),
+                    };
+                    if let Some(after) = after {
+                        slots.put(place, after);
+                    }
+                }
+            }
+        }
+        gone.extend(slots.trim(self.bytes_max));
+        drop(slots);
+        // What nobody has any more is taken apart here, not under the lock.
+        drop(gone);
+    }
+
+    /// The account is gone. What is being read of it is not kept.
+    pub(super) fn forget(&self, account: AccountId) {
+        let mut slots = self.lock();
+        let places: Vec<Place> = slots.places.keys().filter(|place| place.0 == account.0).copied().collect();
+        let gone: Vec<_> = places.into_iter().map(|place| slots.take(place)).collect();
+        drop(slots);
+        self.loaded.notify_all();
+        drop(gone);
+    }
+
+    /// Lets go of what sessions left behind, if it is too much.
+    pub(super) fn trim(&self) {
+        let mut slots = self.lock();
+        slots.trim_at = self.bytes_max;
+        let gone = slots.trim(self.bytes_max);
+        drop(slots);
+        drop(gone);
+    }
+
+    /// Nothing is left half done by a panic in any critical section here.
+    fn lock(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slots {
+    fn put(&mut self, place: Place, view: Arc<View>) {
+        self.clock += 1;
+        let (bytes, mut used) = (view.bytes(), self.clock);
+        if let Some(Slot::Ready { bytes, used: before, .. }) = self.places.get(&place) {
+            // To be moved on is not to be used.
+            used = *before;
+            self.bytes -= bytes;
+        }
+        self.bytes += bytes;
+        self.places.insert(place, Slot::Ready { view, bytes, used });
+    }
+
+    fn take(&mut self, place: Place) -> Option<Arc<View>> {
+        match self.places.remove(&place)? {
+            Slot::Ready { view, bytes, .. } => {
+                self.bytes -= bytes;
+                Some(view)
+            }
+            Slot::Loading { .. } => None,
+        }
+    }
+
+    /// Lets go of views that nobody has, those used last staying, if there are too many octets of them.
+    fn trim(&mut self, bytes_max: u64) -> Vec<Arc<View>> {
+        if self.bytes <= self.trim_at {
+            return Vec::new();
+        }
+        let mut loose: Vec<(u64, Place, u64)> = Vec::new();
+        for (place, slot) in &self.places {
+            match slot {
+                Slot::Ready { view, bytes, used } if !View::is_held(view) => {
+                    loose.push((*used, *place, *bytes));
+                }
+                _ => {}
+            }
+        }
+        loose.sort_unstable();
+        let mut octets: u64 = loose.iter().map(|(_, _, bytes)| bytes).sum();
+        let mut gone = Vec::new();
+        for (_, place, bytes) in loose {
+            if octets <= bytes_max {
+                break;
+            }
+            octets -= bytes;
+            gone.extend(self.take(place));
+        }
+        // All are looked at each time: not again before there is a sixteenth more.
+        self.trim_at = self.bytes.max(bytes_max) + bytes_max / 16;
+        gone
+    }
+}
+
+/// The place of a view that is being read; given up when dropped.
+struct Loading<'a> {
+    views: &'a Views,
+    place: Place,
+    number: u64,
+}
+
+impl Loading<'_> {
+    /// What was read, and then committed; `None`: the mailbox is gone.
+    fn finish(self, view: View) -> Option<Arc<View>> {
+        let mut view = Arc::new(view);
+        let mut slots = self.views.lock();
+        loop {
+            let queued = match slots.places.get_mut(&self.place) {
+                Some(Slot::Loading { number, queued }) if *number == self.number => std::mem::take(queued),
+                // The account was removed meanwhile: nobody else is given this view.
+                _ => return Some(view),
+            };
+            if queued.is_empty() {
+                slots.places.remove(&self.place);
+                slots.put(self.place, view.clone());
+                let gone = slots.trim(self.views.bytes_max);
+                drop(slots);
+                drop(gone);
+                return Some(view);
+            }
+            drop(slots);
+            for delta in &queued {
+                if delta.version > view.mailbox.modseq {
+                    view = Arc::new(delta.apply(&view)?);
+                }
+            }
+            slots = self.views.lock();
+        }
+    }
+}
+
+impl Drop for Loading<'_> {
+    fn drop(&mut self) {
+        let mut slots = self.views.lock();
+        if matches!(slots.places.get(&self.place), Some(Slot::Loading { number, .. }) if *number == self.number)
+        {
+            slots.places.remove(&self.place);
+        }
+        drop(slots);
+        self.views.loaded.notify_all();
+    }
+}
+
+/// Reads a view from the engine.
+fn read(engine: &dyn Engine, account: AccountId, mailbox: MailboxId) -> Result<Option<View>, Error> {
+    let partition = key::partition(account);
+    let snapshot = engine.snapshot()?;
+    let Some(stored) = snapshot.get(partition, &key::mailbox(mailbox))? else { return Ok(None) };
+    let mailbox = MailboxRow::decode(&stored)?.mailbox;
+    let messages = index::messages(&*snapshot, partition, &mailbox)?;
+    Ok(Some(View::new(mailbox, messages)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::view::tests::mailbox;
+    use super::*;
+
+    const ANN: AccountId = AccountId(1);
+
+    fn view(id: u32, messages: u32, modseq: u64) -> Arc<View> {
+        let mut row = mailbox();
+        (row.id, row.modseq) = (MailboxId(id), modseq);
+        let message = |uid| MessageRow { uid, flags: super::super::Flags(0), modseq, size: 1, received: 0 };
+        Arc::new(View::new(row, (1..=messages).map(message).collect()))
+    }
+
+    fn added(id: u32, uid: u32, version: u64) -> Delta {
+        let mut row = mailbox();
+        (row.id, row.modseq) = (MailboxId(id), version);
+        let message =
+            MessageRow { uid, flags: super::super::Flags(0), modseq: version, size: 1, received: 0 };
+        let (changed, vanished) = (Vec::new(), Vec::new());
+        Delta { mailbox: Some(row), version, added: vec![message], changed, vanished }
+    }
+
+    #[test]
+    fn a_view_moves_with_each_commit_and_never_twice() {
+        let views = Views::new(1 << 20);
+        views.offer(ANN, &view(1, 3, 10));
+        let old = views.get(ANN, MailboxId(1)).unwrap();
+        for (uid, version) in [(4, 11), (5, 12)] {
+            let moving = Moving::new(&views, ANN, MailboxId(1), added(1, uid, version), None);
+            assert!(moving.ready.is_some());
+            assert_eq!(views.get(ANN, MailboxId(1)).unwrap().len(), uid - 1, "not before it is durable");
+            views.publish(ANN, vec![moving]);
+        }
+        let new = views.get(ANN, MailboxId(1)).unwrap();
+        assert_eq!((old.len(), new.len(), new.mailbox.modseq), (3, 5, 12));
+        // A view that has seen the commit already.
+        views.publish(ANN, vec![Moving { mailbox: MailboxId(1), delta: added(1, 5, 12), ready: None }]);
+        assert_eq!(views.get(ANN, MailboxId(1)).unwrap().len(), 5);
+        let gone = Delta { mailbox: None, ..added(1, 6, 13) };
+        views.publish(ANN, vec![Moving::new(&views, ANN, MailboxId(1), gone, None)]);
+        assert!(views.get(ANN, MailboxId(1)).is_none());
+    }
+
+    #[test]
+    fn what_is_committed_during_a_read_is_not_missed() {
+        let views = Views::new(1 << 20);
+        let place = (ANN.0, 1);
+        views.lock().places.insert(place, Slot::Loading { number: 5, queued: Vec::new() });
+        let moving = |uid, version| Moving::new(&views, ANN, MailboxId(1), added(1, uid, version), None);
+        // The read sees the commit 11 and not 12.
+        views.publish(ANN, vec![moving(4, 11)]);
+        views.publish(ANN, vec![moving(5, 12)]);
+        assert!(views.get(ANN, MailboxId(1)).is_none());
+        let read = View::clone(&view(1, 4, 11));
+        let got = Loading { views: &views, place, number: 5 }.finish(read).unwrap();
+        assert_eq!((got.len(), got.mailbox.modseq), (5, 12));
+        assert!(Arc::ptr_eq(&got, &views.get(ANN, MailboxId(1)).unwrap()));
+        // One that is given up leaves no place behind.
+        views.forget(ANN);
+        views.lock().places.insert(place, Slot::Loading { number: 6, queued: Vec::new() });
+        drop(Loading { views: &views, place, number: 6 });
+        assert!(views.lock().places.is_empty());
+    }
+
+    #[test]
+    fn views_that_nobody_has_go_when_there_are_too_many() {
+        let views = Views::new(400_000);
+        for id in 1..=4 {
+            views.offer(ANN, &view(id, 2500, 10));
+        }
+        // A session has an older view of the first; the second was used last.
+        let held = views.get(ANN, MailboxId(1)).unwrap();
+        views.publish(ANN, vec![Moving::new(&views, ANN, MailboxId(1), added(1, 2501, 11), None)]);
+        drop(views.get(ANN, MailboxId(2)));
+        for id in 5..=9 {
+            views.offer(ANN, &view(id, 2500, 10));
+        }
+        let here: Vec<u32> = (1..=9).filter(|id| views.peek(ANN, MailboxId(*id)).is_some()).collect();
+        assert!(here.contains(&1) && here.contains(&9) && !here.contains(&3), "{here:?}");
+        assert!(here.len() <= 6, "{here:?}");
+        drop(held);
+        views.trim();
+        let here: Vec<u32> = (1..=9).filter(|id| views.peek(ANN, MailboxId(*id)).is_some()).collect();
+        assert!(!here.contains(&1) && here.len() <= 4, "{here:?}");
+        let counted: u64 = here.iter().map(|id| views.peek(ANN, MailboxId(*id)).unwrap().bytes()).sum();
+        assert_eq!(views.lock().bytes, counted);
+    }
+}

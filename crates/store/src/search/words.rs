@@ -1,0 +1,209 @@
+//! Words: how a folded text is cut for the term index, and what a needle asks of the index.
+//!
+//! A word is a run of octets that are ASCII letters or digits, or belong to a character beyond ASCII that is no
+//! punctuation. Whether an octet belongs to a word depends on its character alone, never on what is around it: so an occurrence of
+//! a needle cuts the text where the needle itself is cut, and the index can be asked for the needle's words.
+
+use memchr::memmem::Finder;
+
+/// Stands between words in a dictionary and between texts that no match may span. It is no octet of UTF-8.
+pub(super) const SEPARATOR: u8 = 0xff;
+/// Octets of a word in a dictionary; longer ones are cut into pieces.
+const WORD_BYTES_MAX: usize = 96;
+/// Octets that neighbouring pieces share: whatever is one longer lies within a piece.
+const OVERLAP_BYTES: usize = 32;
+
+/// What a search looks for.
+#[derive(Debug)]
+pub(super) struct Needle {
+    /// The folded needle, for reading texts.
+    pub(super) finder: Finder<'static>,
+    /// What a dictionary must hold, each of them, for the message to be a candidate. None: every message is one.
+    pub(super) patterns: Vec<Finder<'static>>,
+    /// A message is found if and only if its words hold the one pattern.
+    pub(super) exact: bool,
+}
+
+impl Needle {
+    pub(super) fn new(folded: &str) -> Needle {
+        let bytes = folded.as_bytes();
+        let mut patterns: Vec<Vec<u8>> = Vec::new();
+        let mut exact = false;
+        runs(bytes, |from, to| {
+            let run = &bytes[from..to];
+            match (from == 0, to == bytes.len()) {
+                (true, true) if run.len() <= OVERLAP_BYTES + 1 => {
+                    exact = true;
+                    patterns.push(run.to_vec());
+                }
+                (true, true) => {
+                    patterns.push(run[..=OVERLAP_BYTES].to_vec());
+                    patterns.push(run[run.len() - OVERLAP_BYTES - 1..].to_vec());
+                }
+                // The last piece of a word that is cut holds its last octets, the first one its first.
+                (true, false) => {
+                    let tail = &run[run.len().saturating_sub(WORD_BYTES_MAX)..];
+                    patterns.push([tail, &[SEPARATOR]].concat());
+                }
+                (false, true) => patterns.push([&[SEPARATOR], head(run)].concat()),
+                (false, false) => patterns.push([&[SEPARATOR], head(run), &[SEPARATOR]].concat()),
+            }
+        });
+        // The longest is most likely the rarest: what it leaves is what the others look at.
+        patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.len()));
+        Needle {
+            finder: Finder::new(bytes).into_owned(),
+            patterns: patterns.iter().map(|pattern| Finder::new(pattern).into_owned()).collect(),
+            exact,
+        }
+    }
+
+    /// Is it in this text?
+    pub(super) fn is_in(&self, text: &[u8]) -> bool {
+        self.finder.find(text).is_some()
+    }
+
+    /// Octets of the needle.
+    pub(super) fn len(&self) -> usize {
+        self.finder.needle().len()
+    }
+}
+
+fn head(run: &[u8]) -> &[u8] {
+    &run[..run.len().min(WORD_BYTES_MAX)]
+}
+
+/// The words of a folded text as they stand in a dictionary.
+pub(super) fn words(text: &[u8], mut word: impl FnMut(&[u8])) {
+    runs(text, |from, to| {
+        let mut run = &text[from..to];
+        while run.len() > WORD_BYTES_MAX {
+            word(&run[..WORD_BYTES_MAX]);
+            // The last piece is a whole one too, so that short tails do not fill the dictionary.
+            let step = (WORD_BYTES_MAX - OVERLAP_BYTES).min(run.len() - WORD_BYTES_MAX);
+            run = &run[step..];
+        }
+        word(run);
+    });
+}
+
+/// Where the runs of word octets are.
+fn runs(text: &[u8], mut run: impl FnMut(usize, usize)) {
+    let mut at = 0;
+    while at < text.len() {
+        let skipped = separator(&text[at..]);
+        if skipped > 0 {
+            at += skipped;
+            continue;
+        }
+        let from = at;
+        while at < text.len() && separator(&text[at..]) == 0 {
+            at += 1;
+        }
+        run(from, at);
+    }
+}
+
+/// Octets of the separating character at the start of `rest`, which is not empty; 0 if an octet of a word is there.
+#[inline]
+fn separator(rest: &[u8]) -> usize {
+    match KIND[rest[0] as usize] {
+        Kind::Word => 0,
+        Kind::Apart => 1,
+        // General punctuation (U+2000 to U+207F), and that of East Asia (U+3000 to U+303F).
+        Kind::Look => match rest {
+            [0xe2, 0x80 | 0x81, _, ..] | [0xe3, 0x80, _, ..] => 3,
+            _ => 0,
+        },
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Word,
+    Apart,
+    Look,
+}
+
+const KIND: [Kind; 256] = {
+    let mut kinds = [Kind::Apart; 256];
+    let mut at = 0usize;
+    while at < 255 {
+        let octet = at as u8;
+        if octet.is_ascii_alphanumeric() || octet >= 0x80 {
+            kinds[at] = if matches!(octet, 0xe2 | 0xe3) { Kind::Look } else { Kind::Word };
+        }
+        at += 1;
+    }
+    kinds
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cut(text: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        words(text.as_bytes(), |word| found.push(String::from_utf8_lossy(word).into_owned()));
+        found
+    }
+
+    #[test]
+    fn texts_are_cut_at_what_is_no_letter() {
+        assert_eq!(cut("one two-3four, FIVE."), ["one", "two", "3four", "FIVE"]);
+        assert_eq!(
+            cut("\u{201c}gr\u{fc}n\u{201d}\u{2014}blau\u{3002}\u{65e5}\u{672c}"),
+            ["grün", "blau", "日本"]
+        );
+        assert_eq!(cut(" .,"), Vec::<String>::new());
+        assert_eq!(cut(""), Vec::<String>::new());
+    }
+
+    #[test]
+    fn long_words_become_pieces_that_overlap() {
+        let long: Vec<u8> = (0..250u8).map(|n| b'a' + n % 26).collect();
+        let mut pieces = Vec::new();
+        words(&long, |piece| pieces.push(piece.to_vec()));
+        assert!(pieces.iter().all(|piece| piece.len() == WORD_BYTES_MAX));
+        for window in long.windows(OVERLAP_BYTES + 1) {
+            assert!(pieces.iter().any(|piece| piece.windows(window.len()).any(|w| w == window)));
+        }
+        assert!(long.starts_with(&pieces[0]) && long.ends_with(pieces.last().unwrap()));
+    }
+
+    proptest! {
+        /// The index never overlooks: where the needle is in the text, a dictionary of its words holds all patterns.
+        #[test]
+        fn candidates_are_never_missed(
+            text in "[ab .\u{2014}\u{fc}\u{65e5}]{0,60}([ab]{90,300})?[ab -]{0,20}",
+            from in 0usize..300, len in 1usize..150,
+        ) {
+            let chars: Vec<char> = text.chars().collect();
+            let from = from.min(chars.len());
+            let needle: String = chars[from..(from + len).min(chars.len())].iter().collect();
+            prop_assume!(!needle.is_empty());
+            let mut dictionary = vec![SEPARATOR];
+            words(text.as_bytes(), |word| {
+                dictionary.extend_from_slice(word);
+                dictionary.push(SEPARATOR);
+            });
+            let needle = Needle::new(&needle);
+            prop_assert!(needle.is_in(text.as_bytes()));
+            for pattern in &needle.patterns {
+                prop_assert!(pattern.find(&dictionary).is_some());
+            }
+        }
+
+        /// An exact needle is in the text if and only if it is in a word.
+        #[test]
+        fn exact_needles_need_no_reading(text in "[ab ]{0,60}[ab]{0,200}", needle in "[ab]{1,40}") {
+            let mut found = false;
+            let needle = Needle::new(&needle);
+            words(text.as_bytes(), |word| found |= needle.patterns[0].find(word).is_some());
+            if needle.exact {
+                prop_assert_eq!(found, needle.is_in(text.as_bytes()));
+            }
+        }
+    }
+}

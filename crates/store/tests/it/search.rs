@@ -1,0 +1,447 @@
+//! Searches answer as a plain scan of what the messages say would, whatever of the index is there.
+
+use crate::help::*;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use proto::message::gist::{Limits, Scanner};
+use proto::message::text::fold;
+use std::sync::Arc;
+use store::Store;
+use store::account::{Account, Delivery, View};
+use store::search::{Address, Bits, Field, Scope};
+
+/// A message as octets, and what is to be found in it, folded: fields, and texts.
+#[derive(Clone)]
+struct Sample {
+    octets: Vec<u8>,
+    fields: Vec<String>,
+    texts: Vec<String>,
+}
+
+impl std::fmt::Debug for Sample {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.octets).replace("\r\n", "|"))
+    }
+}
+
+/// How a text is written into a part.
+#[derive(Clone, Copy, Debug)]
+enum Written {
+    Plain8Bit,
+    Quoted,
+    Base64,
+    Latin,
+    Html,
+}
+
+const WAYS: [Written; 5] =
+    [Written::Plain8Bit, Written::Quoted, Written::Base64, Written::Latin, Written::Html];
+
+/// Words of one to four letters of a small alphabet, so that needles occur by chance; some long, some of other scripts.
+fn word() -> impl Strategy<Value = String> {
+    prop_oneof![
+        8 => "[abc]{1,4}",
+        2 => "[a-e]{1,3}[-.'@][a-e]{1,3}",
+        1 => "[ab]{60,260}",
+        1 => "(\u{e4}|\u{f6}|\u{df}|\u{c9}){1,3}[ab]{0,2}",
+    ]
+}
+
+fn prose() -> impl Strategy<Value = String> {
+    proptest::collection::vec(word(), 0..14).prop_map(|words| words.join(" "))
+}
+
+fn sample() -> impl Strategy<Value = Sample> {
+    let part = (prose(), proptest::sample::select(&WAYS[..]));
+    (prose(), "[a-c]{1,3}", proptest::collection::vec(part, 1..4)).prop_map(|(subject, list, parts)| {
+        let subject: String = subject.chars().take(60).collect::<String>().trim().to_owned();
+        let mut octets = format!(
+            "Subject: {}\r\nX-List: <{list}.example.test>\r\nMIME-Version: 1.0\r\n",
+            encoded_word(&subject)
+        )
+        .into_bytes();
+        let mut fields = vec![
+            format!("subject: {subject}"),
+            format!("x-list: <{list}.example.test>"),
+            "mime-version: 1.0".to_owned(),
+        ];
+        let mut texts = Vec::new();
+        let many = parts.len() > 1;
+        if many {
+            octets.extend(b"Content-Type: multipart/mixed; boundary=zz\r\n\r\n");
+            fields.push("content-type: multipart/mixed; boundary=zz".to_owned());
+        }
+        for (text, way) in parts {
+            if many {
+                octets.extend(b"--zz\r\n");
+            }
+            let (header, content) = write(&text, way);
+            octets.extend(header.join("\r\n").into_bytes());
+            octets.extend(b"\r\n\r\n");
+            octets.extend(content);
+            octets.extend(b"\r\n");
+            fields.extend(header);
+            texts.push(text);
+        }
+        if many {
+            octets.extend(b"--zz--\r\n");
+        }
+        let folded = |texts: Vec<String>| texts.iter().map(|text| fold(text)).collect();
+        Sample { octets, fields: folded(fields), texts: folded(texts) }
+    })
+}
+
+fn encoded_word(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_owned();
+    }
+    // Cut so that no word is longer than RFC 2047 allows; white space between encoded words is none.
+    let chars: Vec<char> = text.chars().collect();
+    let words = chars.chunks(12).map(|some| {
+        let octets: String = some.iter().collect::<String>().bytes().map(|b| format!("={b:02X}")).collect();
+        format!("=?utf-8?Q?{octets}?=")
+    });
+    words.collect::<Vec<_>>().join("\r\n ")
+}
+
+fn write(text: &str, way: Written) -> (Vec<String>, Vec<u8>) {
+    let header = |kind: &str, encoding: &str| {
+        vec![format!("Content-Type: {kind}"), format!("Content-Transfer-Encoding: {encoding}")]
+    };
+    match way {
+        Written::Plain8Bit => {
+            (header("text/plain; charset=utf-8", "8bit"), text.replace(' ', "\r\n").into_bytes())
+        }
+        Written::Quoted => {
+            let mut out = String::new();
+            for (at, octet) in text.bytes().enumerate() {
+                if at % 20 == 19 {
+                    out.push_str("=\r\n");
+                }
+                match octet {
+                    b'a'..=b'z' | b'.' | b'-' => out.push(char::from(octet)),
+                    b' ' => out.push_str("=20"),
+                    _ => out.push_str(&format!("={octet:02X}")),
+                }
+            }
+            (header("text/plain; charset=utf-8", "quoted-printable"), out.into_bytes())
+        }
+        Written::Base64 => {
+            let encoded = base64(text.as_bytes());
+            let lines: Vec<&[u8]> = encoded.chunks(30).collect();
+            (header("text/plain; charset=utf-8", "base64"), lines.join(&b"\r\n"[..]))
+        }
+        Written::Latin => {
+            let octets = text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();
+            (header("text/plain; charset=iso-8859-1", "8bit"), octets)
+        }
+        Written::Html => {
+            let mut out = String::from("<style>aaa bbb</style><p>");
+            for (at, c) in text.chars().enumerate() {
+                match c {
+                    _ if at % 7 == 3 => out.push_str(&format!("<b>{c}</b>")),
+                    '\u{e4}' => out.push_str("&auml;"),
+                    c => out.push(c),
+                }
+            }
+            (header("text/html; charset=utf-8", "8bit"), out.into_bytes())
+        }
+    }
+}
+
+fn base64(octets: &[u8]) -> Vec<u8> {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = Vec::new();
+    for three in octets.chunks(3) {
+        let bits = three.iter().fold(0u32, |bits, b| bits << 8 | u32::from(*b)) << (8 * (3 - three.len()));
+        let letter = |at: usize| LETTERS[(bits >> (18 - 6 * at)) as usize & 63];
+        out.extend((0..4).map(|at| if at <= three.len() { letter(at) } else { b'=' }));
+    }
+    out
+}
+
+async fn put(store: &Store, account: &Account, octets: &[u8]) -> u32 {
+    let mut scanner = Scanner::new(Limits::default());
+    scanner.feed(octets);
+    let header = octets.windows(4).position(|w| w == b"\r\n\r\n").map_or(octets.len(), |at| at + 4);
+    let made = delivery(body(store, octets).await.unwrap());
+    let header_bytes = made.prefix.len() as u64 + header as u64;
+    let done = account.deliver(Delivery { gist: scanner.finish(), header_bytes, ..made }).await;
+    done.unwrap().uid
+}
+
+fn inbox(account: &Account) -> Arc<View> {
+    account.view("INBOX").unwrap().unwrap()
+}
+
+/// The messages of the mailbox by sequence number.
+struct Known<'a> {
+    samples: Vec<&'a Sample>,
+}
+
+impl Known<'_> {
+    fn bits(&self, test: impl Fn(&Sample) -> bool) -> Bits {
+        let mut bits = Bits::none(self.samples.len() as u32);
+        (1..).zip(&self.samples).filter(|(_, sample)| test(sample)).for_each(|(seq, _)| bits.set(seq));
+        bits
+    }
+
+    async fn agrees(&self, account: &Account, needle: &str, when: &str) -> Result<(), TestCaseError> {
+        let view = inbox(account);
+        prop_assert_eq!(view.len() as usize, self.samples.len());
+        let needle = fold(needle);
+        let all = Bits::all(view.len());
+        let texts = |sample: &Sample| sample.texts.iter().any(|text| text.contains(&needle));
+        let fields = |sample: &Sample| sample.fields.iter().any(|field| field.contains(&needle));
+        let found = account.find_text(&view, &all, &needle, Scope::Body).await.unwrap();
+        prop_assert_eq!(found, self.bits(texts), "texts with {:?}, {}", &needle, when);
+        let found = account.find_text(&view, &all, &needle, Scope::Whole).await.unwrap();
+        // Each has the prefix `P: 1` too.
+        let expected = self.bits(|sample| texts(sample) || fields(sample) || fold("P: 1").contains(&needle));
+        prop_assert_eq!(found, expected, "all with {:?}, {}", &needle, when);
+        for name in ["Subject", "x-LIST"] {
+            let value = |sample: &Sample| {
+                let begin = fold(&format!("{name}: "));
+                sample
+                    .fields
+                    .iter()
+                    .any(|f| f.strip_prefix(&begin).is_some_and(|v| v.contains(needle.trim())))
+            };
+            let found = account.find_header(&view, &all, name, needle.trim()).await.unwrap();
+            prop_assert_eq!(found, self.bits(value), "{} with {:?}, {}", name, &needle, when);
+        }
+        let subjects = self.bits(|sample| sample.fields[0]["subject: ".len()..].contains(needle.trim()));
+        if !needle.trim().is_empty() {
+            let columns = account.columns(&view).await.unwrap();
+            prop_assert_eq!(columns.contains(Field::Subject, needle.trim()), subjects);
+        }
+        Ok(())
+    }
+}
+
+/// Parts of texts and of fields, and others.
+fn needles(samples: &[Sample], picks: &[(usize, usize, usize)], random: &[String]) -> Vec<String> {
+    let mut needles: Vec<String> = random.to_vec();
+    for (which, from, len) in picks {
+        let sample = &samples[which % samples.len()];
+        let all: Vec<&String> = sample.texts.iter().chain(&sample.fields).collect();
+        let chars: Vec<char> = all[which / 7 % all.len()].chars().collect();
+        let from = from % chars.len().max(1);
+        needles.push(chars.iter().skip(from).take(1 + len % 120).collect());
+    }
+    // Line ends around a text are white space that the samples do not tell of.
+    let needles = needles.iter().map(|needle| needle.trim().to_owned());
+    needles.filter(|needle| !needle.is_empty()).collect()
+}
+
+#[test]
+fn the_index_answers_as_a_plain_scan_would() {
+    let strategy = (
+        proptest::collection::vec(sample(), 1..24),
+        0usize..24,
+        proptest::collection::vec(any::<bool>(), 24),
+        proptest::collection::vec((0usize..1000, 0usize..400, 0usize..400), 6),
+        proptest::collection::vec("[abc]{1,3}|[abc. -]{1,6}|\u{e4}[abc]?|[ab]{30,100}", 5),
+    );
+    let rt = runtime();
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), small()).unwrap();
+    let ids = rt.block_on(people(&store, 1));
+    let account = store.account(ids[0]);
+    let mut runner = TestRunner::new(Config {
+        cases: 64,
+        failure_persistence: None,
+        max_shrink_iters: 200,
+        ..Config::default()
+    });
+    let result = runner.run(&strategy, |(samples, indexed, gone, picks, random)| {
+        rt.block_on(async {
+            let before = inbox(&account);
+            let old: Vec<u32> = before.messages().iter().map(|message| message.uid).collect();
+            account.expunge(before.mailbox.id, &old).await.unwrap();
+            let needles = needles(&samples, &picks, &random);
+            let mut uids = Vec::new();
+            for (at, sample) in samples.iter().enumerate() {
+                if at == indexed {
+                    account.index(before.mailbox.id).unwrap();
+                }
+                uids.push(put(&store, &account, &sample.octets).await);
+            }
+            let whole = Known { samples: samples.iter().collect() };
+            for needle in &needles {
+                whole.agrees(&account, needle, "some of them indexed").await?;
+            }
+            let dead: Vec<u32> =
+                uids.iter().zip(&gone).filter(|(_, gone)| **gone).map(|(uid, _)| *uid).collect();
+            account.expunge(before.mailbox.id, &dead).await.unwrap();
+            let left =
+                Known { samples: samples.iter().zip(&gone).filter(|(_, g)| !**g).map(|(s, _)| s).collect() };
+            for needle in &needles {
+                left.agrees(&account, needle, "some of them gone").await?;
+            }
+            account.index(before.mailbox.id).unwrap();
+            for needle in &needles {
+                left.agrees(&account, needle, "all indexed").await?;
+            }
+            Ok(())
+        })
+    });
+    result.unwrap();
+    clean(&store);
+}
+
+/// A plain message.
+fn plain(subject: &str, text: &str) -> Vec<u8> {
+    format!("Subject: {subject}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{text}\r\n").into_bytes()
+}
+
+fn of(seqs: impl IntoIterator<Item = u32>, len: u32) -> Bits {
+    let mut bits = Bits::none(len);
+    seqs.into_iter().for_each(|seq| bits.set(seq));
+    bits
+}
+
+/// Rows of the search index; changes them first.
+fn index_rows(dir: &std::path::Path, change: &str) -> i64 {
+    let db = rusqlite::Connection::open(dir.join("store.db")).unwrap();
+    db.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+    if !change.is_empty() {
+        let changed = db.execute(&format!("{change} account BETWEEN 1<<59 AND (1<<60)-1"), []).unwrap();
+        assert!(changed > 0, "{change} changed nothing");
+    }
+    let count = "SELECT count(*) FROM kv WHERE account BETWEEN 1<<59 AND (1<<60)-1";
+    db.query_row(count, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn an_index_that_is_lost_or_damaged_is_made_anew() {
+    let rt = runtime();
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), small()).unwrap();
+    let id = rt.block_on(people(&store, 1))[0];
+    for n in 0..30 {
+        let octets = plain(&format!("n{n}"), &format!("common word{n} tail"));
+        rt.block_on(put(&store, &store.account(id), &octets));
+        if n % 10 == 9 {
+            store.account(id).index(inbox(&store.account(id)).mailbox.id).unwrap();
+        }
+    }
+    store.close().unwrap();
+    drop(store);
+    // A part is lost, another damaged, then all heads, then everything.
+    for change in [
+        "DELETE FROM kv WHERE key=(SELECT min(key) FROM kv WHERE key>='p' AND account>=1<<59) AND",
+        "UPDATE kv SET value=zeroblob(length(value)) WHERE key>=cast('p' AS BLOB) AND",
+        "UPDATE kv SET value=substr(value,1,length(value)-1) WHERE key<cast('p' AS BLOB) AND",
+        "DELETE FROM kv WHERE key<cast('p' AS BLOB) AND",
+        "DELETE FROM kv WHERE",
+    ] {
+        let change = change.replace("key>='p'", "key>=cast('p' AS BLOB)");
+        index_rows(dir.path(), &change);
+        let store = Store::open(dir.path(), small()).unwrap();
+        let account = store.account(id);
+        let view = inbox(&account);
+        let all = Bits::all(view.len());
+        for _ in 0..2 {
+            let find = |needle: &str| {
+                let needle = fold(needle);
+                rt.block_on(account.find_text(&view, &all, &needle, Scope::Whole)).unwrap()
+            };
+            assert_eq!(find("common"), all, "after {change}");
+            assert_eq!(find("ord17"), of([18], 30), "after {change}");
+            assert_eq!(find("word2"), of([3, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30], 30));
+            assert_eq!(find("d17 tail"), of([18], 30));
+            assert_eq!(find("subject: n29"), of([30], 30));
+            account.index(view.mailbox.id).unwrap();
+        }
+        clean(&store);
+        store.close().unwrap();
+        drop(store);
+        assert!(index_rows(dir.path(), "") >= 3, "after {change}");
+    }
+}
+
+#[test]
+fn what_is_too_much_for_the_index_is_read() {
+    let rt = runtime();
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), small()).unwrap();
+    let account = store.account(rt.block_on(people(&store, 1))[0]);
+    let long = format!("{} needle", "many words ".repeat(450_000));
+    let unbroken = format!("{}needle{}", "x".repeat(300_000), "y".repeat(300_000));
+    let various: String = (0..60_000).map(|n| format!("w{n} ")).collect::<String>() + "needle";
+    for text in ["no", &long, &unbroken, &various, "a needle"] {
+        rt.block_on(put(&store, &account, &plain("s", text)));
+    }
+    let view = inbox(&account);
+    let all = Bits::all(view.len());
+    for when in ["not indexed", "indexed"] {
+        for needle in ["needle", "eedl"] {
+            let found = rt.block_on(account.find_text(&view, &all, &fold(needle), Scope::Body)).unwrap();
+            assert_eq!(found, of([2, 3, 4, 5], 5), "{needle}, {when}");
+        }
+        let among = of([1, 3], 5);
+        let found = rt.block_on(account.find_text(&view, &among, &fold("xneedley"), Scope::Body)).unwrap();
+        assert_eq!(found, of([3], 5), "{when}");
+        account.index(view.mailbox.id).unwrap();
+    }
+    clean(&store);
+}
+
+#[test]
+fn new_messages_are_indexed_behind_everybodys_back() {
+    let rt = runtime();
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), small()).unwrap();
+    let id = rt.block_on(people(&store, 1))[0];
+    for n in 0..64 {
+        assert_eq!(index_rows(dir.path(), ""), 0, "too early, at {n}");
+        rt.block_on(put(&store, &store.account(id), &plain("s", &format!("text {n}"))));
+    }
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while index_rows(dir.path(), "") == 0 {
+        assert!(std::time::Instant::now() < until, "nothing was indexed");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    clean(&store);
+    // What is removed takes its index along.
+    rt.block_on(store.directory().remove_account(id)).unwrap();
+    while index_rows(dir.path(), "") > 0 {
+        assert!(std::time::Instant::now() < until, "the index outlived its account");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn sorting_and_threading_see_what_the_messages_say() {
+    let rt = runtime();
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), small()).unwrap();
+    let account = store.account(rt.block_on(people(&store, 1))[0]);
+    let first = b"From: Zoe <a@x.test>\r\nSubject: Plan\r\nMessage-ID: <1@x>\r\nDate: Tue, 14 Nov 2023 22:13:20 +0200\r\n\r\n";
+    let reply =
+        b"From: b@x.test\r\nSubject: Re: plan\r\nMessage-ID: <2@x>\r\nReferences: <0@x> <1@x>\r\n\r\n";
+    let gone = rt.block_on(put(&store, &account, &plain("gone", "")));
+    rt.block_on(put(&store, &account, first));
+    drop(rt.block_on(account.columns(&inbox(&account))).unwrap());
+    rt.block_on(put(&store, &account, reply));
+    rt.block_on(account.expunge(inbox(&account).mailbox.id, &[gone])).unwrap();
+    let view = inbox(&account);
+    let columns = rt.block_on(account.columns(&view)).unwrap();
+    assert_eq!(columns.contains(Field::From, &fold("zoe <A@")), of([1], 2));
+    assert_eq!(columns.contains(Field::Subject, &fold("PLAN")), of([1, 2], 2));
+    assert_eq!(columns.contains(Field::Cc, ""), of([], 2));
+    assert_eq!((columns.sent(1), columns.sent(2)), (1_699_992_800, 1_700_000_000));
+    assert_eq!(columns.sent_day(1), 19_675);
+    let sort = rt.block_on(account.sort_keys(&view)).unwrap();
+    assert_eq!((sort.subject(1), sort.subject(2)), (fold("plan").as_str(), fold("plan").as_str()));
+    assert_eq!(sort.address(Address::From, 1), fold("a"));
+    assert_eq!(sort.address(Address::DisplayFrom, 1), fold("Zoe"));
+    assert_eq!(sort.address(Address::To, 1), "");
+    let threads = rt.block_on(account.thread_keys(&view)).unwrap();
+    assert_eq!((threads.message_id(1), threads.message_id(2)), (Some("1@x"), Some("2@x")));
+    assert_eq!(threads.references(2).collect::<Vec<_>>(), ["0@x", "1@x"]);
+    assert_eq!(threads.references(1).count(), 0);
+    assert_eq!((threads.is_reply(1), threads.is_reply(2)), (false, true));
+    assert_ne!(threads.content(1), threads.content(2));
+}
