@@ -2,7 +2,8 @@
 
 # Foreign clients that judge the service in the tests.
 TEST_PACKAGES = curl swaks libnet-ssleay-perl libdigest-hmac-perl libauthen-sasl-perl \
-	msmtp mpop fetchmail getmail6 gsasl openssl python3 strace
+	msmtp mpop fetchmail getmail6 gsasl openssl python3 strace \
+	isync neomutt tmux
 # What the C and assembler parts of dependencies (SQLite, AWS-LC) are built with.
 BUILD_PACKAGES = gcc g++ make libc6-dev
 PACKAGES = tools/install-packages.sh
@@ -21,6 +22,7 @@ demo: build-packages ## Build, start a filled demo service on loopback, say how 
 
 test: build-packages ## All tests, those with foreign clients included
 	@$(PACKAGES) "for the tests with foreign clients" $(TEST_PACKAGES)
+	@tools/install-clients.sh
 	cargo build --workspace
 	cargo test --workspace
 

@@ -34,10 +34,26 @@ impl Server {
         *self.ports.get(name).unwrap_or_else(|| panic!("no listener {name} in {:?}", self.ports))
     }
 
-    /// A user that no other test uses; the first is kept for tests that only try to log in.
+    /// A user that no other test uses; the first is kept for tests that only try to log in. When the
+    /// demo's are used up, the operator adds one.
     pub fn user(&self) -> User {
         let n = self.next.fetch_add(1, Ordering::Relaxed);
-        self.users.get(n).unwrap_or_else(|| panic!("more than {} users wanted", self.users.len())).clone()
+        if let Some(user) = self.users.get(n) {
+            return user.clone();
+        }
+        let data = Path::new(&self.ca).ancestors().nth(2).expect("the CA lies in the data directory");
+        let settings = data.with_file_name("operator.toml");
+        let text = format!(
+            "host = \"mail.example.test\"\ndata = \"{}\"\n\n[[tls.certificates]]\nchain = \"x\"\nkey = \"x\"\n",
+            data.display()
+        );
+        std::fs::write(&settings, text).expect("settings");
+        let user = User { address: format!("extra{n}@example.test"), password: "secret of extra".to_owned() };
+        let settings = settings.display().to_string();
+        let arguments = ["--config", &settings, "account", "add", &user.address];
+        let output = run_with(env!("CARGO_BIN_EXE_sealpost"), &arguments, b"secret of extra\n", &[]);
+        said(&output).success();
+        user
     }
 
     /// Reads a description.
@@ -264,6 +280,7 @@ impl Own {
         let mut settings =
             format!("host = \"mail.example.test\"\ndata = \"{}\"\n", dir.join("data").display());
         for (protocol, security, name) in [
+            ("imap", "implicit", "imaps"),
             ("pop3", "implicit", "pop3s"),
             ("submission", "implicit", "submissions"),
             ("smtp", "starttls", "smtp"),

@@ -5,6 +5,8 @@ mod durable;
 mod fetchers;
 mod gsasl;
 mod harness;
+mod imap_programs;
+mod imap_python;
 mod openssl;
 mod operator;
 mod python;

@@ -18,7 +18,11 @@ fn accounts_aliases_and_domains() {
         let line = own.sealpost(&["domain", "list"], b"").success();
         let line = line.lines().find(|l| l.starts_with(tag)).expect("listed").to_owned();
         assert!(line.contains(" -  ") && !line.contains("yes"), "{line}");
-        own.sealpost(&["account", "add", &format!("b@{tag}.test"), "--name", "B"], b"secret\n").success();
+        let address = format!("b@{tag}.test");
+        let add = ["account", "add", &address, "--name", "B", "--language"];
+        let unknown = own.sealpost(&[&add[..], &["tlh"]].concat(), b"secret\n").failure();
+        assert!(unknown.contains("'tlh'") && unknown.contains("de, en, es"), "{unknown}");
+        own.sealpost(&[&add[..], &["de-AT"]].concat(), b"secret\n").success();
         let list = own.sealpost(&["account", "list"], b"").success();
         assert!(list.contains(&format!("b@{tag}.test")), "{list}");
         own.sealpost(
