@@ -132,11 +132,89 @@ pub fn mix() -> Vec<Template> {
     templates
 }
 
+/// Everyday letters of one to eight KB, each different: a vocabulary of 20,000 words of which some are said often and
+/// most seldom, 500 senders.
+pub struct Letters {
+    dice: Dice,
+    number: u64,
+    series: u64,
+}
+
+/// Words of the vocabulary.
+const VOCABULARY: f64 = 20_000.0;
+
+impl Letters {
+    /// The series with this number, always the same.
+    pub fn new(series: u64) -> Letters {
+        Letters { dice: Dice(series.wrapping_mul(0x5851_f42d_4c95_7f2d)), number: 0, series }
+    }
+
+    /// The next one, as it is stored.
+    pub fn next_letter(&mut self) -> String {
+        self.number += 1;
+        let bytes = 1000 + self.dice.below(7000) * self.dice.below(100) / 100;
+        let mut text = String::with_capacity(bytes + 700);
+        let (from, number, series) = (self.dice.below(500), self.number, self.series);
+        let (day, hour, minute) = (1 + self.dice.below(28), self.dice.below(24), self.dice.below(60));
+        let _ = write!(
+            text,
+            "From: Sender {from} <wren{from}@birds.example.net>\r\nTo: Big Box <big0@example.test>\r\n\
+             Date: Mon, {day:02} Mar 2026 {hour:02}:{minute:02}:00 +0000\r\n\
+             Message-ID: <{number}.{series}@birds.example.net>\r\nSubject: "
+        );
+        if number.is_multiple_of(1000) {
+            text.push_str("quarterly zephyr ");
+        }
+        for _ in 0..4 {
+            self.word(&mut text);
+        }
+        text.push_str(
+            "\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\
+             Content-Transfer-Encoding: 8bit\r\n\r\nthe ",
+        );
+        while text.len() < bytes {
+            let line_end = text.len() + 64;
+            while text.len() < line_end {
+                self.word(&mut text);
+            }
+            text.push_str("\r\n");
+        }
+        text
+    }
+
+    /// A word and a space. Of rank r with a likelihood of about 1/r.
+    fn word(&mut self, text: &mut String) {
+        const SYLLABLES: [&str; 16] = [
+            "ba", "re", "mi", "to", "lun", "sha", "ver", "ko", "pen", "dri", "fa", "gos", "hel", "wu", "ni",
+            "zar",
+        ];
+        let rank = VOCABULARY.powf(self.dice.below(1 << 20) as f64 / f64::from(1 << 20)) as usize;
+        match WORDS.get(rank.wrapping_sub(1)) {
+            Some(word) => text.push_str(word),
+            None => {
+                let mut rest = rank;
+                while rest > 0 {
+                    text.push_str(SYLLABLES[rest % 16]);
+                    rest /= 16;
+                }
+            }
+        }
+        text.push(' ');
+    }
+}
+
 /// Repeatable dice (splitmix64): the same messages for every server.
-struct Dice(u64);
+#[derive(Debug)]
+pub struct Dice(u64);
 
 impl Dice {
-    fn below(&mut self, n: usize) -> usize {
+    /// For this seed.
+    pub fn new(seed: u64) -> Dice {
+        Dice(seed)
+    }
+
+    /// A number below `n`.
+    pub fn below(&mut self, n: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

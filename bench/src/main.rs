@@ -69,6 +69,9 @@ struct Run {
     /// Messages in the POP3 workload.
     #[arg(long, default_value_t = 10_000)]
     messages: usize,
+    /// Messages in the IMAP mailbox.
+    #[arg(long, default_value_t = 100_000)]
+    mailbox: usize,
     /// Accounts of the large store.
     #[arg(long, default_value_t = 1000)]
     large_accounts: usize,
@@ -210,6 +213,7 @@ fn options(run: &Run) -> Result<Options> {
         idle: run.idle.max(1),
         idle_peer: run.idle_peer.max(1),
         messages: run.messages.max(1),
+        mailbox: run.mailbox.max(2000),
         large_store: (run.large_accounts.max(1), run.large_messages.max(1)),
         large_store_dir: run.large_store.clone().unwrap_or_else(cache),
     })

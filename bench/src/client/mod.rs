@@ -5,6 +5,7 @@
 //! read line by line; message texts are skipped by their known length and
 //! never searched.
 
+pub mod imap;
 pub mod pop3;
 pub mod smtp;
 pub mod tls;
@@ -22,7 +23,7 @@ const READ_BYTES: usize = 64 << 10;
 /// Read buffer of a connection that only says little.
 const READ_BYTES_SMALL: usize = 2 << 10;
 /// A server that sends a longer line than this is not one we measure.
-const LINE_BYTES_MAX: usize = 8 << 10;
+const LINE_BYTES_MAX: usize = 16 << 20;
 
 /// A connection's transport.
 #[derive(Debug)]
@@ -87,7 +88,7 @@ impl Connection {
     pub async fn line(&mut self) -> Result<&[u8]> {
         let mut searched = 0;
         loop {
-            if let Some(at) = self.buffer[self.start + searched..self.end].iter().position(|b| *b == b'\n') {
+            if let Some(at) = memchr::memchr(b'\n', &self.buffer[self.start + searched..self.end]) {
                 let from = self.start;
                 let to = from + searched + at;
                 self.start = to + 1;

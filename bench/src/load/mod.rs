@@ -4,11 +4,15 @@
 //! it, and gives rows. It knows nothing of which server it is, but for what
 //! the server does not offer.
 
+pub mod append;
 pub mod handshake;
 pub mod idle;
+pub mod idling;
+pub mod mailbox;
 pub mod pop3_retr;
 pub mod smtp_in;
 pub mod start;
+pub mod stress;
 
 use crate::client::bad;
 use crate::measure;
@@ -33,6 +37,14 @@ pub enum Workload {
     Idle,
     /// From the start to ready on a large store.
     Start,
+    /// A mailbox of 100,000 messages over IMAP.
+    ImapMailbox,
+    /// APPEND and MULTIAPPEND.
+    ImapAppend,
+    /// IDLE: memory, and delivery to EXISTS.
+    ImapIdle,
+    /// Random commands of many clients.
+    ImapStress,
 }
 
 /// What the command line says about all workloads.
@@ -48,6 +60,8 @@ pub struct Options {
     pub idle_peer: usize,
     /// Messages in the POP3 workload, over all mailboxes.
     pub messages: usize,
+    /// Messages in the IMAP mailbox.
+    pub mailbox: usize,
     /// Accounts and messages each of the large store.
     pub large_store: (usize, usize),
     /// Where the large store is kept between runs.
@@ -63,6 +77,10 @@ pub async fn run(workload: Workload, kind: Kind, options: &Options) -> Result<Ve
         Workload::Handshake => handshake::run(kind, options).await,
         Workload::Idle => idle::run(kind, options).await,
         Workload::Start => start::run(kind, options).await,
+        Workload::ImapMailbox => mailbox::run(kind, options).await,
+        Workload::ImapAppend => append::run(kind, options).await,
+        Workload::ImapIdle => idling::run(kind, options).await,
+        Workload::ImapStress => stress::run(kind, options).await,
     }
 }
 

@@ -89,6 +89,16 @@ pub struct Places {
     pub work: PathBuf,
 }
 
+/// A program, its arguments, and what is added to its environment.
+type Start = (std::ffi::OsString, Vec<std::ffi::OsString>, Vec<(std::ffi::OsString, std::ffi::OsString)>);
+
+/// What is needed to start this once more.
+fn remember(command: &Command) -> Start {
+    let variables =
+        command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
+    (command.get_program().to_owned(), command.get_args().map(ToOwned::to_owned).collect(), variables)
+}
+
 /// Certificate and key that a server gets.
 pub struct Identity {
     /// The certificate, alone.
@@ -109,6 +119,8 @@ pub struct Running {
     pub pop3: SocketAddr,
     /// POP3 with implicit TLS.
     pub pop3s: SocketAddr,
+    /// IMAP with implicit TLS.
+    pub imaps: SocketAddr,
     /// Its processes.
     pub tree: ProcessTree,
     /// From the start of the program to the first greeting on each port.
@@ -119,6 +131,8 @@ pub struct Running {
     /// A file there means that a delivery failed.
     failures: Vec<PathBuf>,
     children: Vec<Child>,
+    /// How the children are started, for starting them again.
+    commands: Vec<Start>,
     // Last, so that it is removed after everything that uses it.
     directory: tempfile::TempDir,
 }
@@ -152,6 +166,20 @@ impl Running {
             }
         }
         Ok(false)
+    }
+
+    /// Stops it and starts it again on the same data, and waits until it greets.
+    pub fn restart(&mut self) -> Result<()> {
+        stop_all(&mut self.children)?;
+        let log = self.directory.path().join("restart.log");
+        for (program, arguments, variables) in &self.commands {
+            let mut command = Command::new(program);
+            command.args(arguments).envs(variables.iter().cloned());
+            self.children.push(logged(command, &log)?);
+        }
+        self.tree = ProcessTree::new(self.children.iter().map(Child::id).collect());
+        let (clear, implicit) = ([self.smtp, self.pop3], [self.pop3s, self.imaps]);
+        wait_ready(&clear, &implicit, &mut self.children, &log)
     }
 
     /// Stops it in its own order and waits for the end of all its processes.

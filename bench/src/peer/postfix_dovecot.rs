@@ -33,7 +33,7 @@ pub fn start(places: &Places, setup: &Setup) -> Result<Running> {
     for program in [POSTFIX_MASTER, DOVECOT] {
         if !Path::new(program).exists() {
             return Err(bad(format!(
-                "{program} is missing: apt-get install postfix dovecot-core dovecot-pop3d dovecot-lmtpd"
+                "{program} is missing: apt-get install postfix dovecot-core dovecot-pop3d dovecot-imapd dovecot-lmtpd"
             )));
         }
     }
@@ -43,10 +43,10 @@ pub fn start(places: &Places, setup: &Setup) -> Result<Running> {
     let directory = directory(places, "peer")?;
     let root = directory.path();
     let identity = identity(root)?;
-    let (smtp, pop3, pop3s) = (free_port()?, free_port()?, free_port()?);
+    let (smtp, pop3, pop3s, imaps) = (free_port()?, free_port()?, free_port()?, free_port()?);
     let ids = Ids::read()?;
     postfix_files(root, smtp, &identity, setup, &ids)?;
-    dovecot_files(root, pop3, pop3s, &identity, setup, &ids)?;
+    dovecot_files(root, [pop3, pop3s, imaps], &identity, setup, &ids)?;
 
     let log = root.join("start.log");
     let began = Instant::now();
@@ -55,19 +55,22 @@ pub fn start(places: &Places, setup: &Setup) -> Result<Running> {
     let mut postfix = Command::new(POSTFIX_MASTER);
     postfix.arg("-c").arg(root.join("postfix")).arg("-d").env("MAIL_CONFIG", root.join("postfix"));
     // Stopped in this order: what still stands in Postfix' queue is not ours to wait for.
+    let commands = vec![super::remember(&postfix), super::remember(&dovecot)];
     let mut children = vec![logged(postfix, &log)?, logged(dovecot, &log)?];
-    wait_ready(&[smtp, pop3], &[pop3s], &mut children, &log)?;
+    wait_ready(&[smtp, pop3], &[pop3s, imaps], &mut children, &log)?;
     Ok(Running {
         kind: Kind::PostfixDovecot,
         smtp,
         pop3,
         pop3s,
+        imaps,
         ready_after: began.elapsed(),
         tree: ProcessTree::new(children.iter().map(std::process::Child::id).collect()),
         identity,
         queues: ["incoming", "active"].map(|q| root.join("queue").join(q)).to_vec(),
         failures: ["deferred", "bounce", "corrupt"].map(|q| root.join("queue").join(q)).to_vec(),
         children,
+        commands,
         directory,
     })
 }
@@ -181,8 +184,7 @@ fn master_cf(smtp: SocketAddr) -> String {
 
 fn dovecot_files(
     root: &Path,
-    pop3: SocketAddr,
-    pop3s: SocketAddr,
+    ports: [SocketAddr; 3],
     identity: &Identity,
     setup: &Setup,
     ids: &Ids,
@@ -205,26 +207,20 @@ fn dovecot_files(
     let mail = root.join("mail");
     fs::create_dir(&mail)?;
     chown(&mail, Some(ids.nobody.0), Some(ids.nobody.1))?;
-    fs::write(root.join("dovecot.conf"), dovecot_conf(root, pop3, pop3s, identity, setup))
+    fs::write(root.join("dovecot.conf"), dovecot_conf(root, ports, identity, setup))
 }
 
-fn dovecot_conf(
-    root: &Path,
-    pop3: SocketAddr,
-    pop3s: SocketAddr,
-    identity: &Identity,
-    setup: &Setup,
-) -> String {
+fn dovecot_conf(root: &Path, ports: [SocketAddr; 3], identity: &Identity, setup: &Setup) -> String {
     let here = root.display();
     let (chain, key) = (identity.chain_file.display(), identity.key_file.display());
-    let (pop3_port, pop3s_port) = (pop3.port(), pop3s.port());
+    let [pop3_port, pop3s_port, imaps_port] = ports.map(|address| address.port());
     // Head room: each client takes one connection of several internal services.
     let connections = setup.connections * 2 + 1000;
     let processes = setup.connections + 100;
     format!(
         "base_dir = {here}/run\nstate_dir = {here}/state\nlog_path = {here}/dovecot.log\n\
          instance_name = sealpost-bench\n\
-         protocols = pop3 lmtp\nlisten = 127.0.0.1\n\
+         protocols = pop3 imap lmtp\nlisten = 127.0.0.1\n\
          ssl = yes\nssl_cert = <{chain}\nssl_key = <{key}\ndisable_plaintext_auth = no\n\
          auth_mechanisms = plain\n\
          mail_location = sdbox:{here}/mail/%n\nmail_uid = nobody\nmail_gid = nogroup\nfirst_valid_uid = 1\n\
@@ -237,6 +233,13 @@ fn dovecot_conf(
          \x20 inet_listener pop3s {{\n    address = 127.0.0.1\n    port = {pop3s_port}\n    ssl = yes\n  }}\n\
          \x20 service_count = 0\n  process_min_avail = 2\n  process_limit = 2\n  client_limit = {connections}\n\
          \x20 vsz_limit = 2G\n}}\n\
+         service imap-login {{\n\
+         \x20 inet_listener imap {{\n    port = 0\n  }}\n\
+         \x20 inet_listener imaps {{\n    address = 127.0.0.1\n    port = {imaps_port}\n    ssl = yes\n  }}\n\
+         \x20 service_count = 0\n  process_min_avail = 2\n  process_limit = 2\n  client_limit = {connections}\n\
+         \x20 vsz_limit = 2G\n}}\n\
+         service imap {{\n  service_count = 1000\n  process_min_avail = 2\n  process_limit = {processes}\n\
+         \x20 vsz_limit = 4G\n}}\n\
          service pop3 {{\n  service_count = 1000\n  process_min_avail = 2\n  process_limit = {processes}\n}}\n\
          service lmtp {{\n\
          \x20 unix_listener {here}/queue/private/dovecot-lmtp {{\n\

@@ -23,12 +23,14 @@ pub struct Ports {
     pub pop3: SocketAddr,
     /// POP3 with implicit TLS.
     pub pop3s: SocketAddr,
+    /// IMAP with implicit TLS.
+    pub imaps: SocketAddr,
 }
 
 impl Ports {
     /// Free ones.
     pub fn free() -> Result<Ports> {
-        Ok(Ports { smtp: free_port()?, pop3: free_port()?, pop3s: free_port()? })
+        Ok(Ports { smtp: free_port()?, pop3: free_port()?, pop3s: free_port()?, imaps: free_port()? })
     }
 }
 
@@ -63,19 +65,22 @@ pub fn serve(places: &Places, data: &Path, directory: tempfile::TempDir, setup: 
     let began = Instant::now();
     let mut serve = command(places, &file);
     serve.arg("serve");
+    let commands = vec![super::remember(&serve)];
     let mut children = vec![logged(serve, &log)?];
-    wait_ready(&[ports.smtp, ports.pop3], &[ports.pop3s], &mut children, &log)?;
+    wait_ready(&[ports.smtp, ports.pop3], &[ports.pop3s, ports.imaps], &mut children, &log)?;
     Ok(Running {
         kind: Kind::Sealpost,
         smtp: ports.smtp,
         pop3: ports.pop3,
         pop3s: ports.pop3s,
+        imaps: ports.imaps,
         ready_after: began.elapsed(),
         tree: ProcessTree::new(children.iter().map(std::process::Child::id).collect()),
         identity,
         queues: vec![],
         failures: vec![],
         children,
+        commands,
         directory,
     })
 }
@@ -135,6 +140,7 @@ fn settings(data: &Path, directory: &Path, ports: Ports, setup: &Setup) -> Strin
         ("mx", "smtp", "starttls", ports.smtp),
         ("pop3", "pop3", "starttls", ports.pop3),
         ("pop3s", "pop3", "implicit", ports.pop3s),
+        ("imaps", "imap", "implicit", ports.imaps),
     ] {
         text.push_str(&format!(
             "[[listener]]\nname = \"{name}\"\nprotocol = \"{protocol}\"\nsecurity = \"{security}\"\n\

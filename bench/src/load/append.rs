@@ -1,0 +1,64 @@
+//! APPEND over IMAP inside TLS, 8 connections, each into a mailbox of its own account; one message a command, and
+//! twenty.
+
+use super::{Meter, Options, joined, latency, micros, started, stopped};
+use crate::client::imap::Imap;
+use crate::client::tls::{self, KeyExchange};
+use crate::corpus::Letters;
+use crate::peer::{Kind, PASSWORD, Running, Setup};
+use crate::table::Row;
+use std::io::Result;
+use std::time::Instant;
+use tokio::task::JoinSet;
+
+const CONNECTIONS: usize = 8;
+
+/// One message a command, then twenty.
+pub async fn run(kind: Kind, options: &Options) -> Result<Vec<Row>> {
+    let running = started(kind, options, Setup::accounts("append", CONNECTIONS)).await?;
+    let tls = running.tls(KeyExchange::X25519)?;
+    let rows = vec![
+        measured(&running, &tls, options, 1, "IMAP APPEND, TLS, 8 connections").await?,
+        measured(&running, &tls, options, 20, "IMAP MULTIAPPEND of 20, TLS, 8 connections").await?,
+    ];
+    stopped(running).await?;
+    Ok(rows)
+}
+
+async fn measured(
+    running: &Running,
+    tls: &tls::Client,
+    options: &Options,
+    at_once: usize,
+    name: &str,
+) -> Result<Row> {
+    let mut open = Vec::new();
+    for n in 0..CONNECTIONS {
+        let mut imap = Imap::tls(running.imaps, tls).await?;
+        imap.login(&Running::address(&format!("append{n}")), PASSWORD).await?;
+        open.push(imap);
+    }
+    let meter = Meter::new(running);
+    let until = Instant::now() + options.duration;
+    let mut tasks = JoinSet::new();
+    for (n, mut imap) in open.into_iter().enumerate() {
+        tasks.spawn(async move {
+            let mut letters = Letters::new(n as u64);
+            let mut samples = Vec::new();
+            while Instant::now() < until {
+                let command = super::mailbox::append(&mut letters, at_once);
+                let began = Instant::now();
+                imap.command(&command).await?;
+                samples.push(micros(began));
+            }
+            Ok(samples)
+        });
+    }
+    let mut samples: Vec<u32> = joined(tasks).await?.concat();
+    let spent = meter.read();
+    let count = (samples.len() * at_once) as u64;
+    let mut row = meter.rate(name, "msg/s", count, spent);
+    row.latency_ms = latency(&mut samples);
+    row.note = format!("{count} messages");
+    Ok(row)
+}
