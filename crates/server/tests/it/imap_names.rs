@@ -222,7 +222,7 @@ async fn a_shared_mailbox_is_seen_by_its_rights() {
             .starts_with("NO [NOPERM]")
     );
     assert!(
-        bob.ask(&"MYRIGHTS \"Other Users/ann@example.test/team/plans\"".to_string())
+        bob.ask("MYRIGHTS \"Other Users/ann@example.test/team/plans\"")
             .await
             .end
             .starts_with("NO [NONEXISTENT]")
