@@ -29,13 +29,7 @@ fn curl_over_both_kinds_of_tls() {
         curl(server, &user, scheme, "INBOX", &["-T", &file.display().to_string()]);
         let got = curl(server, &user, scheme, &format!("INBOX;UID={}", n + 1), &[]);
         assert_eq!(body(got.as_bytes()), body(&sent));
-        let header = curl(
-            server,
-            &user,
-            scheme,
-            &"INBOX;MAILINDEX=1;SECTION=HEADER.FIELDS%20(SUBJECT)".to_string(),
-            &[],
-        );
+        let header = curl(server, &user, scheme, "INBOX;MAILINDEX=1;SECTION=HEADER.FIELDS%20(SUBJECT)", &[]);
         assert_eq!(header, format!("Subject: imap {n}\r\n\r\n"));
         assert!(curl(server, &user, scheme, "INBOX?SUBJECT%20imap", &[]).starts_with("* SEARCH 1"));
         assert!(curl(server, &user, scheme, "", &["-X", "LIST \"\" *"]).contains("\"/\" INBOX"));
