@@ -45,7 +45,6 @@ pub(crate) async fn fetch(s: &mut ImapSession, fetch: Fetch, wire: &mut Wire<'_>
     }
 }
 
-/// Everything but the tagged answer.
 /// What FETCH answers, without its end: for a session that tells of new messages unasked (RFC 5465 5.2).
 pub(crate) async fn untagged(s: &mut ImapSession, fetch: &Fetch, wire: &mut Wire<'_>) -> Result<(), Gone> {
     if let Err(no) = run(s, fetch, wire).await? {
@@ -54,6 +53,7 @@ pub(crate) async fn untagged(s: &mut ImapSession, fetch: &Fetch, wire: &mut Wire
     Ok(())
 }
 
+/// Everything but the tagged answer.
 async fn run(s: &mut ImapSession, fetch: &Fetch, wire: &mut Wire<'_>) -> Result<Result<Trouble, No>, Gone> {
     if s.selected().is_none() {
         return Ok(Err(not_selected()));
