@@ -1,6 +1,8 @@
 //! One account and several: deliveries, removal, quotas, bodies, syncs shared.
 
 use crate::help::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use store::account::Refused;
 use store::system::pending::{Entry, Recipient};
 use store::{Error, Options, Store};
@@ -301,4 +303,28 @@ fn a_store_that_closes_under_load_answers_everybody() {
             clean(&store);
         });
     }
+}
+
+/// A process that is being started holds a copy of every handle for a moment, the lock of a store that was closed too.
+#[test]
+fn a_store_is_opened_again_while_processes_are_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let over = Arc::new(AtomicBool::new(false));
+    let starting: Vec<_> = (0..3)
+        .map(|_| {
+            let over = over.clone();
+            std::thread::spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    assert!(std::process::Command::new("true").status().unwrap().success());
+                }
+            })
+        })
+        .collect();
+    for turn in 0..60 {
+        let opened = Store::open(dir.path(), small());
+        let closed = opened.map(|store| store.close());
+        assert!(matches!(closed, Ok(Ok(()))), "turn {turn}: {closed:?}");
+    }
+    over.store(true, Ordering::Relaxed);
+    starting.into_iter().for_each(|thread| thread.join().unwrap());
 }
