@@ -398,7 +398,7 @@ impl Accounts {
                     let is_change = !moving.is_empty();
                     // Before anybody learns of the commit: whoever does may look.
                     this.views.publish(account, moving);
-                    this.count_added(account, &done);
+                    this.tell_search(account, &done);
                     answer(done);
                     if is_change {
                         this.bells.ring(account);
@@ -432,8 +432,8 @@ impl Accounts {
         self.engine.commit(partition, Some(expected), batch, committed);
     }
 
-    /// Tells the search index of new messages.
-    fn count_added(&self, account: AccountId, done: &[(Operation, Outcome)]) {
+    /// Tells the search index of new messages, and of mailboxes that are gone.
+    fn tell_search(&self, account: AccountId, done: &[(Operation, Outcome)]) {
         for (operation, outcome) in done {
             match (outcome, &operation.work) {
                 (Outcome::Delivered(one), _) if one.fresh => self.search.added(account, one.mailbox, 1),
@@ -442,6 +442,11 @@ impl Accounts {
                 }
                 (Outcome::Copied(copied), Work::Copy(copying)) => {
                     self.search.added(account, copying.to, copied.uids.len() as u32);
+                }
+                (_, Work::Tree(tree)) => {
+                    if let Tree::Delete(mailbox) = **tree {
+                        self.search.ask(account, mailbox);
+                    }
                 }
                 _ => {}
             }

@@ -402,4 +402,110 @@ mod tests {
             assert!(matches!(Head::decode(7, &bad), Err(Error::Damaged(_))), "octet {at}");
         }
     }
+
+    /// An engine that commits so many batches, and then nothing any more.
+    #[derive(Debug)]
+    struct Dying {
+        engine: engine::Embedded,
+        left: std::sync::atomic::AtomicI64,
+    }
+
+    impl Engine for Dying {
+        fn snapshot(&self) -> Result<Box<dyn Snapshot>, Error> {
+            self.engine.snapshot()
+        }
+        fn get(&self, partition: u64, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+            self.engine.get(partition, key)
+        }
+        fn commit(&self, partition: u64, expected: Option<u64>, batch: Batch, done: engine::Done) {
+            if self.left.fetch_sub(1, std::sync::atomic::Ordering::SeqCst) > 0 {
+                self.engine.commit(partition, expected, batch, done);
+            } else {
+                done(Err(CommitError::Store(Error::DiskFull)));
+            }
+        }
+        fn verify(&self) -> Result<Vec<String>, Error> {
+            self.engine.verify()
+        }
+        fn syncs(&self) -> u64 {
+            self.engine.syncs()
+        }
+        fn close(&self) -> Result<(), Error> {
+            self.engine.close()
+        }
+    }
+
+    /// Messages with words that hardly compress, so that a block has several parts.
+    fn fresh(first: u32, count: u32) -> Fresh {
+        let (mut body, mut header) =
+            (super::super::terms::Builder::default(), super::super::terms::Builder::default());
+        for uid in first..first + count {
+            body.begin();
+            header.begin();
+            for n in 0..400u64 {
+                let word = (u64::from(uid) << 20 | n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                body.add(format!("{word:x}{:x} ", word.rotate_left(29).wrapping_mul(n | 1)).as_bytes());
+            }
+            header.add(b"subject: all\n");
+        }
+        let (body, header) = (body.finish().unwrap(), header.finish().unwrap());
+        Fresh { uids: vec![(first, count)], unsure: UidRanges::new(), body, header }
+    }
+
+    /// Whichever commit is the last one before a crash or on a full disk: there are the old blocks or the merged one, whole,
+    /// and what is left of the others goes with the next look.
+    #[test]
+    fn a_merge_that_is_cut_short_leaves_one_or_the_other() {
+        let (partition, mailbox) = (key::search(AccountId(1)), MailboxId(3));
+        let mut last = 0;
+        for commits in 0.. {
+            let dir = tempfile::tempdir().unwrap();
+            let engine = engine::Embedded::open(&dir.path().join("e.db")).unwrap();
+            let engine = Dying { engine, left: i64::MAX.into() };
+            let old = [fresh(1, 120), fresh(121, 40)];
+            let heads_of_old: Vec<Head> = (1..)
+                .zip(&old)
+                .map(|(n, fresh)| write(&engine, partition, mailbox, n, fresh, &[]).unwrap())
+                .collect();
+            let parts: Vec<_> = heads_of_old
+                .iter()
+                .zip(&old)
+                .map(|(head, fresh)| (head, [&fresh.body, &fresh.header]))
+                .collect();
+            let merged = merge(&parts, |uid| uid % 10 != 0).unwrap();
+            engine.left.store(commits, std::sync::atomic::Ordering::SeqCst);
+            let done = write(&engine, partition, mailbox, 3, &merged, &heads_of_old);
+            engine.left.store(i64::MAX, std::sync::atomic::Ordering::SeqCst);
+            for swept in [false, true] {
+                let snapshot = engine.snapshot().unwrap();
+                let found = heads(&*snapshot, partition, mailbox).unwrap();
+                assert_eq!(found.damaged, [], "after {commits} commits");
+                let numbers: Vec<u64> = found.sound.iter().map(|head| head.number).collect();
+                assert!([&[1, 2][..], &[3]].contains(&&numbers[..]), "{numbers:?} after {commits} commits");
+                for head in &found.sound {
+                    for section in [Section::Body, Section::Header] {
+                        head.terms(&*snapshot, partition, mailbox, section).unwrap();
+                    }
+                }
+                if swept {
+                    let mut rows = 0;
+                    let all = key::block_parts(mailbox);
+                    let count = &mut |_: &[u8], _: &[u8]| {
+                        rows += 1;
+                        Ok(ControlFlow::Continue(()))
+                    };
+                    snapshot.scan(partition, &all, &[], count).unwrap();
+                    let expected: usize = found.sound.iter().map(|head| head.parts().len()).sum();
+                    assert_eq!(rows, expected, "parts that belong to nothing after {commits} commits");
+                }
+                drop(snapshot);
+                remove_orphans(&engine, partition, mailbox).unwrap();
+            }
+            last = commits;
+            if done.is_ok() {
+                break;
+            }
+        }
+        assert!(last >= 6, "it was cut {last} times only");
+    }
 }

@@ -427,6 +427,7 @@ impl Search {
 
     /// Drops what is held of a mailbox.
     fn forget(&self, account: AccountId, mailbox: MailboxId) {
+        self.orders().counted.remove(&(account.0, mailbox.0));
         self.shared.terms.retain(|key: &TermsKey| (key.account, key.mailbox) != (account, mailbox));
         self.shared.columns.forget((account, mailbox));
     }

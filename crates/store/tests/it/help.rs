@@ -1,5 +1,6 @@
 //! What the tests share: stores with an account, deliveries, a disk that fails when told to.
 
+use proto::message::gist::{Limits, Scanner};
 use proto::proof::AccountId;
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -95,6 +96,16 @@ pub fn delivery(body: BodyRef) -> Delivery {
         token: None,
         quota: true,
     }
+}
+
+/// A message that is read as one, with its gist.
+pub async fn mail(store: &Store, octets: &[u8]) -> Result<Delivery, Error> {
+    let mut scanner = Scanner::new(Limits::default());
+    scanner.feed(octets);
+    let header = octets.windows(4).position(|w| w == b"\r\n\r\n").map_or(octets.len(), |at| at + 4);
+    let made = delivery(body(store, octets).await?);
+    let header_bytes = made.prefix.len() as u64 + header as u64;
+    Ok(Delivery { gist: scanner.finish(), header_bytes, ..made })
 }
 
 /// Content that tells which message it is.

@@ -1,16 +1,21 @@
 //! `kill -9` under load: this test runs its own program again as the victim.
 
 use crate::help::*;
+use proto::message::text::fold;
 use proto::proof::AccountId;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use store::Store;
 use store::account::{Account, Copying, Delivery, FlagChange, Flags, How, MailboxId};
+use store::search::{Bits, Scope};
 
 const VICTIM: &str = "SEALPOST_STORE_TEST_VICTIM";
 const TEST: &str = "kill::what_was_acknowledged_survives_kill";
 const PRODUCERS: u64 = 12;
+
+/// What is appended.
+const MANY_TEXT: &[u8] = b"Subject: many\r\n\r\nmany words\r\n";
 
 /// Messages of one append, and of them those that are moved.
 const MANY: u32 = 20;
@@ -31,9 +36,17 @@ async fn shift(store: Store, id: AccountId) {
         let line = format!("did {what} {} {uid}\n", id.0);
         std::io::stdout().write_all(line.as_bytes()).unwrap();
     };
+    let (of_index, stored_in) = (account.clone(), [sent, archive, trash]);
+    // Blocks are written and merged all the while.
+    std::thread::spawn(move || {
+        for mailbox in stored_in.into_iter().cycle() {
+            of_index.index(mailbox).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    });
     loop {
-        let stored = body(&store, b"many").await.unwrap();
-        let into = |name: &str| Delivery { mailbox: name.to_owned(), ..delivery(stored.clone()) };
+        let many = mail(&store, MANY_TEXT).await.unwrap();
+        let into = |name: &str| Delivery { mailbox: name.to_owned(), ..many.clone() };
         let made = account.append(vec![into("Sent"); MANY as usize], None).await.unwrap();
         let first = made[0].uid;
         say("append", first);
@@ -58,6 +71,24 @@ async fn shift(store: Store, id: AccountId) {
         account.expunge(junk, &uids).await.unwrap();
         say("expunge", uids[0]);
     }
+}
+
+/// A search index that a kill cut short finds everything, and nothing of it is damaged.
+async fn searched(store: &Store, id: AccountId) {
+    let account = store.account(id);
+    for name in ["Sent", "Archive", "Trash"] {
+        let view = account.view(name).unwrap().unwrap();
+        let all = Bits::all(view.len());
+        for _ in 0..2 {
+            let found = account.find_text(&view, &all, &fold("any word"), Scope::Body).await.unwrap();
+            assert_eq!(found, all, "{name}");
+            let found = account.find_text(&view, &all, &fold("subject"), Scope::Body).await.unwrap();
+            assert!(found.is_empty(), "{name}");
+            account.index(view.mailbox.id).unwrap();
+        }
+    }
+    let report = clean(store);
+    assert!(report.remarks.iter().all(|remark| !remark.contains("search")), "{:?}", report.remarks);
 }
 
 /// What was acknowledged of `shift`, and that nothing was done by half.
@@ -160,6 +191,7 @@ fn what_was_acknowledged_survives_kill() {
         let store = Store::open(dir.path(), small()).unwrap();
         clean(&store);
         verify(&store, &did);
+        ids.iter().take(2).for_each(|id| rt.block_on(searched(&store, *id)));
         let inbox = store.account(ids[0]).view("INBOX").unwrap().unwrap().mailbox.id;
         rt.block_on(async {
             for ((id, uid), (n, size)) in &acknowledged {

@@ -1,11 +1,13 @@
 //! A real small disk: full at any point, and read-only. The database and the bodies share it.
 
 use crate::help::*;
+use proto::message::text::fold;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use store::account::Refused;
 use store::engine::Embedded;
+use store::search::{Bits, Scope};
 use store::{Error, Store};
 
 /// The one reason for which these tests are passed over.
@@ -90,6 +92,49 @@ fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
     store.close().unwrap();
     let store = Store::open(&dir, small()).unwrap();
     assert_eq!(clean(&store).messages, there.len() as u64);
+}
+
+/// The index cannot be written: it says so, leaves nothing that is wrong, and searches read what it lacks.
+#[test]
+fn searches_are_exact_while_the_disk_is_too_full_for_the_index() {
+    let Some(small_disk) = Small::mount() else { return };
+    let rt = runtime();
+    let dir = small_disk.dir.join("store");
+    let store = Store::open(&dir, small()).unwrap();
+    let account = store.account(rt.block_on(people(&store, 1))[0]);
+    let mut refused = 0;
+    let mut room = 6;
+    for round in 0..120u64 {
+        // Words that do not compress: their index is about as large as they are.
+        let words: String = (0..1500u64)
+            .map(|n| format!("{:016x} ", (round << 20 | n).wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+            .collect();
+        let octets = format!("Subject: s{round}\r\n\r\nword{round} all {words}\r\n").into_bytes();
+        let put = async {
+            match account.deliver(mail(&store, &octets).await?).await {
+                Err(Refused::Store(error)) => Err(error),
+                other => other.map(|_| ()).map_err(|refused| panic!("{refused}")),
+            }
+        };
+        let kept = rt.block_on(put);
+        assert!(matches!(kept, Ok(()) | Err(Error::DiskFull)), "{kept:?}");
+        let view = account.view("INBOX").unwrap().unwrap();
+        let indexed = account.index(view.mailbox.id);
+        assert!(matches!(indexed, Ok(()) | Err(Error::DiskFull)), "{indexed:?}");
+        if indexed.is_err() || kept.is_err() {
+            refused += u32::from(indexed.is_err());
+            let all = Bits::all(view.len());
+            let found = rt.block_on(account.find_text(&view, &all, &fold(" all "), Scope::Body)).unwrap();
+            assert_eq!(found, all, "round {round}");
+            room += 1;
+            small_disk.remount(&format!("size={room}m"));
+        }
+    }
+    assert!(refused > 0, "the index always had room");
+    let view = account.view("INBOX").unwrap().unwrap();
+    account.index(view.mailbox.id).unwrap();
+    let report = clean(&store);
+    assert!(report.remarks.iter().all(|remark| !remark.contains("search")), "{:?}", report.remarks);
 }
 
 #[test]

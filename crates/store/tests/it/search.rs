@@ -3,11 +3,10 @@
 use crate::help::*;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use proto::message::gist::{Limits, Scanner};
 use proto::message::text::fold;
 use std::sync::Arc;
 use store::Store;
-use store::account::{Account, Delivery, View};
+use store::account::{Account, Delivery, Uses, View};
 use store::search::{Address, Bits, Field, Scope};
 
 /// A message as octets, and what is to be found in it, folded: fields, and texts.
@@ -161,13 +160,7 @@ fn base64(octets: &[u8]) -> Vec<u8> {
 }
 
 async fn put(store: &Store, account: &Account, octets: &[u8]) -> u32 {
-    let mut scanner = Scanner::new(Limits::default());
-    scanner.feed(octets);
-    let header = octets.windows(4).position(|w| w == b"\r\n\r\n").map_or(octets.len(), |at| at + 4);
-    let made = delivery(body(store, octets).await.unwrap());
-    let header_bytes = made.prefix.len() as u64 + header as u64;
-    let done = account.deliver(Delivery { gist: scanner.finish(), header_bytes, ..made }).await;
-    done.unwrap().uid
+    account.deliver(mail(store, octets).await.unwrap()).await.unwrap().uid
 }
 
 fn inbox(account: &Account) -> Arc<View> {
@@ -410,6 +403,32 @@ fn new_messages_are_indexed_behind_everybodys_back() {
         assert!(std::time::Instant::now() < until, "the index outlived its account");
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
+}
+
+/// Without a restart, and without anybody who looks for it.
+#[test]
+fn a_mailbox_that_is_gone_takes_its_index_along() {
+    let rt = runtime();
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), small()).unwrap();
+    let account = store.account(rt.block_on(people(&store, 1))[0]);
+    let made = rt.block_on(mail(&store, &plain("s", "some words"))).unwrap();
+    for mailbox in ["Gone", "Stays"] {
+        rt.block_on(account.create_mailbox(mailbox, Uses::default(), 1)).unwrap();
+        let one = Delivery { mailbox: mailbox.to_owned(), ..made.clone() };
+        rt.block_on(account.append(vec![one; 100], None)).unwrap();
+        account.index(account.view(mailbox).unwrap().unwrap().mailbox.id).unwrap();
+    }
+    let both = index_rows(dir.path(), "");
+    let gone = account.view("Gone").unwrap().unwrap().mailbox.id;
+    rt.block_on(account.delete_mailbox(gone)).unwrap();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while index_rows(dir.path(), "") > both / 2 {
+        assert!(std::time::Instant::now() < until, "the index outlived its mailbox");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert_eq!(index_rows(dir.path(), ""), both / 2, "the other mailbox keeps its own");
+    clean(&store);
 }
 
 #[test]
