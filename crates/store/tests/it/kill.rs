@@ -7,12 +7,15 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use store::Store;
-use store::account::{Account, Copying, Delivery, FlagChange, Flags, How, MailboxId};
+use store::account::{Account, Copying, Delivery, FlagChange, Flags, How, MailboxId, Uses};
 use store::search::{Bits, Scope};
 
 const VICTIM: &str = "SEALPOST_STORE_TEST_VICTIM";
 const TEST: &str = "kill::what_was_acknowledged_survives_kill";
 const PRODUCERS: u64 = 12;
+
+/// Says how far it came.
+const NOTE: &str = "/private/turn";
 
 /// What is appended.
 const MANY_TEXT: &[u8] = b"Subject: many\r\n\r\nmany words\r\n";
@@ -27,7 +30,8 @@ fn mailbox(account: &Account, name: &str) -> MailboxId {
     account.view(name).unwrap().unwrap().mailbox.id
 }
 
-/// Appends, flags, copies, moves and removes for ever, many messages at a time, and says what was acknowledged.
+/// Appends, flags, copies, moves and removes for ever, many messages at a time; makes mailboxes, renames and removes them,
+/// takes notes; and says what was acknowledged.
 async fn shift(store: Store, id: AccountId) {
     let account = store.account(id);
     let [sent, archive, trash, junk] =
@@ -41,9 +45,10 @@ async fn shift(store: Store, id: AccountId) {
     std::thread::spawn(move || {
         for mailbox in stored_in.into_iter().cycle() {
             of_index.index(mailbox).unwrap();
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(std::time::Duration::from_millis(100));
         }
     });
+    let mut named = None;
     loop {
         let many = mail(&store, MANY_TEXT).await.unwrap();
         let into = |name: &str| Delivery { mailbox: name.to_owned(), ..many.clone() };
@@ -70,6 +75,18 @@ async fn shift(store: Store, id: AccountId) {
         let uids: Vec<u32> = heap.iter().map(|one| one.uid).collect();
         account.expunge(junk, &uids).await.unwrap();
         say("expunge", uids[0]);
+        let (made, new) = (format!("made/{first}"), format!("named/{first}"));
+        account.create_mailbox(&made, Uses::default(), 1).await.unwrap();
+        say("create", first);
+        account.rename_mailbox(&made, &new, 1).await.unwrap();
+        say("rename", first);
+        let note = Some(first.to_string().into_bytes());
+        account.set_notes(None, id, vec![(NOTE.to_owned(), note)]).await.unwrap();
+        say("note", first);
+        if let Some((before, mailbox)) = named.replace((first, mailbox(&account, &new))) {
+            account.delete_mailbox(mailbox).await.unwrap();
+            say("delete", before);
+        }
     }
 }
 
@@ -92,7 +109,7 @@ async fn searched(store: &Store, id: AccountId) {
 }
 
 /// What was acknowledged of `shift`, and that nothing was done by half.
-fn verify(store: &Store, did: &[(String, u64, u32)]) {
+fn verify(store: &Store, did: &Did) {
     for (what, id, first) in did {
         let account = store.account(AccountId(*id));
         let view = |name: &str| account.view(name).unwrap().unwrap();
@@ -107,6 +124,7 @@ fn verify(store: &Store, did: &[(String, u64, u32)]) {
             "flag" => assert!(rest.into_iter().all(flagged), "flagged {first}"),
             "copy" => assert!(all("Archive", MANY), "copied {first}"),
             "move" => assert!(all("Trash", MOVED), "moved {first}"),
+            "create" | "rename" | "note" | "delete" => verify_tree(&account, *id, what, *first, did),
             "expunge" => assert!(view("Junk").seqs(*first, first + HEAP - 1).is_empty(), "expunged {first}"),
             other => panic!("{other} is not known"),
         }
@@ -120,6 +138,28 @@ fn verify(store: &Store, did: &[(String, u64, u32)]) {
         // A move is one thing: each message is in one place.
         assert_eq!(view("Sent").len() + view("Trash").len(), view("Sent").mailbox.uid_next - 1);
         assert!(view("Archive").rows(1..u32::MAX).all(|(_, row)| row.flags.0 & Flags::FLAGGED.0 != 0));
+    }
+}
+
+/// The same of mailboxes and notes.
+fn verify_tree(account: &Account, id: u64, what: &str, first: u32, did: &Did) {
+    let there = |kind: &str| account.mailbox(&format!("{kind}/{first}")).unwrap().is_some();
+    let later =
+        |other: &str, least: u32| did.iter().any(|(what, of, n)| *of == id && what == other && *n >= least);
+    match what {
+        // It was removed only after the next note.
+        "create" => assert!(there("made") || there("named") || later("note", first + 1), "created {first}"),
+        "rename" => {
+            assert!(!there("made"), "renamed {first}: the old name");
+            assert!(there("named") || later("note", first + 1), "renamed {first}: the new name");
+        }
+        "delete" => assert!(!there("made") && !there("named"), "deleted {first}"),
+        _ => {
+            let notes = account.notes(None, AccountId(id)).unwrap();
+            let text = notes.iter().find(|(name, _)| name == NOTE).map(|(_, value)| value);
+            let noted: u32 = std::str::from_utf8(text.expect("a note is lost")).unwrap().parse().unwrap();
+            assert!(noted >= first, "noted {first}, found {noted}");
+        }
     }
 }
 
@@ -202,7 +242,7 @@ fn what_was_acknowledged_survives_kill() {
         });
         store.close().unwrap();
     }
-    for what in ["append", "flag", "copy", "move", "expunge"] {
+    for what in ["append", "flag", "copy", "move", "expunge", "create", "rename", "note", "delete"] {
         assert!(did.iter().any(|(did, ..)| did == what), "the victim never came to {what}");
     }
     let store = Store::open(dir.path(), small()).unwrap();

@@ -8,15 +8,61 @@ use proto::proof::AccountId;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use store::Store;
+use store::account::{Copying, Delivery, Uses};
 
-/// By UID: which text, how long.
-type Acknowledged = Mutex<BTreeMap<u32, (u64, usize)>>;
+/// By mailbox and UID: which text, how long.
+type Acknowledged = Mutex<BTreeMap<(String, u32), (u64, usize)>>;
 
 /// Sizes that take every path: in memory, spooled and copied, a segment of its own.
 const SIZES: [usize; 6] = [300, 20_000, 100_000, 180_000, 330_000, 7];
 
+/// Appends several at a time, copies and moves them, into mailboxes too that are made, renamed and later deleted, until the disk fails.
+async fn shift(store: Store, id: AccountId, life: u64, acknowledged: Arc<Acknowledged>) {
+    let account = store.account(id);
+    let of = |name: &str| account.mailbox(name).unwrap().unwrap().id;
+    let [sent, archive, trash] = ["Sent", "Archive", "Trash"].map(of);
+    let (made, named, old) =
+        (format!("made/{life}"), format!("n/{life}"), format!("n/{}", life.saturating_sub(1)));
+    let own = account.create_mailbox(&made, Uses::default(), 1).await.unwrap();
+    for turn in 0..8u64 {
+        let texts: [(u64, usize); 3] = std::array::from_fn(|k| {
+            (life << 16 | 9 << 8 | turn << 2 | k as u64, SIZES[(turn as usize + k) % 6])
+        });
+        let mut messages = Vec::new();
+        for (n, size) in texts {
+            let Ok(stored) = body(&store, &text(n, size)).await else { return };
+            messages.push(Delivery { mailbox: "Sent".to_owned(), ..delivery(stored) });
+        }
+        let Ok(appended) = account.append(messages, None).await else { return };
+        let known = |name: &str, uid: u32, at: usize| {
+            acknowledged.lock().unwrap().insert((name.to_owned(), uid), texts[at]);
+        };
+        (0..3).for_each(|at| known("Sent", appended[at].uid, at));
+        let uids = vec![(appended[0].uid, appended[2].uid)];
+        let copying = Copying { from: sent, uids, to: archive, remove: false, saved: 1 };
+        let copied = account.copy(copying.clone()).await.unwrap();
+        (0..3).for_each(|at| known("Archive", copied.uids[at].1, at));
+        let copied = account.copy(Copying { to: own, ..copying.clone() }).await.unwrap();
+        if turn == 0 {
+            account.rename_mailbox(&made, &named, 1).await.unwrap();
+        }
+        (0..3).for_each(|at| known(&named, copied.uids[at].1, at));
+        // The move is all that is left of the original, and the copies do not lose by it.
+        let first = appended[0].uid;
+        let moving = Copying { uids: vec![(first, first)], to: trash, remove: true, ..copying };
+        let moved = account.copy(moving).await.unwrap();
+        acknowledged.lock().unwrap().remove(&("Sent".to_owned(), first));
+        known("Trash", moved.uids[0].1, 0);
+        if let Some(gone) = account.mailbox(&old).unwrap().filter(|_| turn == 1) {
+            acknowledged.lock().unwrap().retain(|(name, _), _| *name != old);
+            account.delete_mailbox(gone.id).await.unwrap();
+        }
+    }
+}
+
 /// Four producers deliver, and remove every third message, until the disk fails.
 async fn work(store: &Store, id: AccountId, life: u64, acknowledged: &Arc<Acknowledged>) {
+    let shifting = tokio::spawn(shift(store.clone(), id, life, acknowledged.clone()));
     let tasks: Vec<_> = (0..4u64)
         .map(|producer| {
             let (store, acknowledged) = (store.clone(), acknowledged.clone());
@@ -26,9 +72,10 @@ async fn work(store: &Store, id: AccountId, life: u64, acknowledged: &Arc<Acknow
                     let size = SIZES[((turn + producer) % 6) as usize];
                     let Ok(stored) = body(&store, &text(n, size)).await else { return };
                     let Ok(got) = store.account(id).deliver(delivery(stored)).await else { return };
-                    acknowledged.lock().unwrap().insert(got.uid, (n, size));
+                    let place = ("INBOX".to_owned(), got.uid);
+                    acknowledged.lock().unwrap().insert(place.clone(), (n, size));
                     if turn % 3 == 2 {
-                        acknowledged.lock().unwrap().remove(&got.uid);
+                        acknowledged.lock().unwrap().remove(&place);
                         drop(store.account(id).expunge(got.mailbox, &[got.uid]).await);
                     }
                 }
@@ -38,21 +85,25 @@ async fn work(store: &Store, id: AccountId, life: u64, acknowledged: &Arc<Acknow
     for task in tasks {
         task.await.unwrap();
     }
+    shifting.await.unwrap();
 }
 
 /// What is lost; empty is as it must be.
 async fn losses(store: &Store, id: AccountId, acknowledged: &Acknowledged) -> Vec<String> {
     let mut lost = store.check(&mut |_, _| ()).unwrap().faults;
-    let inbox = store.account(id).view("INBOX").unwrap().unwrap().mailbox.id;
+    let account = store.account(id);
     let acknowledged = acknowledged.lock().unwrap().clone();
-    for (uid, (n, size)) in acknowledged {
-        let detail = store.account(id).detail(inbox, uid).unwrap();
-        let Some(detail) = detail else {
-            lost.push(format!("UID {uid} has no detail"));
+    for ((name, uid), (n, size)) in acknowledged {
+        let Some(view) = account.view(&name).unwrap().filter(|view| view.seq(uid).is_some()) else {
+            lost.push(format!("{name}: UID {uid} is not there"));
+            continue;
+        };
+        let Some(detail) = account.detail(view.mailbox.id, uid).unwrap() else {
+            lost.push(format!("{name}: UID {uid} has no detail"));
             continue;
         };
         if content(store, &detail.body).await.ok() != Some(text(n, size)) {
-            lost.push(format!("UID {uid} has lost its body"));
+            lost.push(format!("{name}: UID {uid} has lost its body"));
         }
     }
     lost
@@ -75,6 +126,7 @@ fn lives(seeds: std::ops::Range<u64>, promise: Promise) -> Vec<String> {
         if let Ok(store) = Store::open_on(dir.path(), small(), disk.clone()) {
             rt.block_on(work(&store, id, seed, &acknowledged));
             if seed % 4 == 0 {
+                drop(store.sweep());
                 // Whether it came to its end does not matter.
                 drop(store.compact(seed as i64 * 10, 15));
             }
