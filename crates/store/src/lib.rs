@@ -64,6 +64,22 @@ impl Default for Options {
     }
 }
 
+/// What a store holds in memory for as long as somebody is likely to want it again, beside what sessions hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Accounts that were changed lately, of which it is known what the next change needs: 2,048 at most, each for
+    /// some minutes.
+    pub accounts: usize,
+    /// Mailboxes that are open or were lately.
+    pub views: usize,
+    /// Octets of them; of those that no session has, [`Options::view_cache_bytes_max`] at most.
+    pub view_bytes: u64,
+    /// See [`Options::columns_cache_bytes_max`].
+    pub column_bytes: u64,
+    /// See [`Options::term_cache_bytes_max`].
+    pub term_bytes: u64,
+}
+
 /// An open store; clones share it. Closed when the last one is dropped, if not before.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -198,9 +214,25 @@ impl Store {
         self.inner.compactor.run(now, grace_seconds)
     }
 
-    /// Removes what deleted mailboxes have left. The store does it by itself soon after. Blocks for the disk.
+    /// Removes what deleted mailboxes and messages have left. The store does it by itself soon after. Blocks for the disk.
     pub fn sweep(&self) -> Result<(), Error> {
         account::sweep(&self.inner.accounts, &mut || true).map(drop)
+    }
+
+    /// What it holds in memory.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        let accounts = &self.inner.accounts;
+        let (views, view_bytes) = accounts.views().held();
+        let (column_bytes, term_bytes) = accounts.search().held();
+        Memory { accounts: accounts.warm_accounts(), views, view_bytes, column_bytes, term_bytes }
+    }
+
+    /// Lets go of what is held for accounts that were not changed since the last call, and of mailboxes beyond their limit. The
+    /// store does it by itself from time to time.
+    pub fn let_go(&self) {
+        self.inner.accounts.trim_heads();
+        self.inner.accounts.trim_views();
     }
 
     /// Checks everything; `progress` gets (done, total) steps. Blocks for the disk; the store may be at work.

@@ -1,6 +1,6 @@
 //! The store's own threads: one finishes removals that a crash interrupted, and every two seconds writes session facts
 //! and lets go of views that nobody uses; another compacts from time to time, which may take long; a third removes what
-//! deleted mailboxes have left. Nothing waits for them.
+//! deleted mailboxes and many deleted messages have left. Nothing waits for them.
 
 use crate::Error;
 use crate::account::{self, Accounts};
@@ -11,18 +11,20 @@ use crate::system::removal;
 use proto::proof::AccountId;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Between two writings of session facts, and two looks at which views to keep.
 const TIDY_EVERY: Duration = Duration::from_secs(2);
+/// After so long without a change, or up to twice as long, what writers need of an account is no longer in memory.
+const HEADS_EVERY: Duration = Duration::from_secs(150);
 /// Between two compactions. The first comes after this time too, so that a start is not slowed.
 const COMPACT_EVERY: Duration = Duration::from_secs(3600);
 /// An emptied segment stays so long, for readers and deliveries that know it by its old place.
 const COMPACT_GRACE_SECONDS: i64 = 3600;
 
-/// Between two looks at whether a mailbox was deleted.
+/// Between two looks at whether a mailbox was deleted, or many messages.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
-/// After each step of removing what it held, so that others come to their turn.
+/// After each step of clearing that away, so that others come to their turn; or as long as the step took, if that is longer.
 const SWEEP_PAUSE: Duration = Duration::from_millis(2);
 /// After a failure of the store.
 const SWEEP_AGAIN: Duration = Duration::from_secs(60);
@@ -97,8 +99,13 @@ impl Stop {
 }
 
 fn tidy(stop: &Stop, ledger: &Ledger, accounts: &Accounts) {
+    let mut looked = Instant::now();
     while stop.wait(TIDY_EVERY) {
         accounts.trim_views();
+        if looked.elapsed() >= HEADS_EVERY {
+            accounts.trim_heads();
+            looked = Instant::now();
+        }
         if let Err(error) = ledger.write() {
             tracing::warn!(%error, "session facts wait");
         }
@@ -107,8 +114,14 @@ fn tidy(stop: &Stop, ledger: &Ledger, accounts: &Accounts) {
 
 fn sweep(stop: &Stop, accounts: &Arc<Accounts>) {
     while stop.wait(SWEEP_EVERY) {
-        if let Err(error) = account::sweep(accounts, &mut || stop.wait(SWEEP_PAUSE)) {
-            tracing::warn!(%error, "what deleted mailboxes held is removed later");
+        let mut began = Instant::now();
+        let mut go_on = || {
+            let waited = stop.wait(began.elapsed().max(SWEEP_PAUSE));
+            began = Instant::now();
+            waited
+        };
+        if let Err(error) = account::sweep(accounts, &mut go_on) {
+            tracing::warn!(%error, "what was removed is cleared away later");
             stop.wait(SWEEP_AGAIN);
         }
     }

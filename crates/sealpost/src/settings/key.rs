@@ -274,6 +274,13 @@ pub const KEYS: &[Key] = &[
         "A message from this size on gets a file of its own."),
     key("store.segment", octets(16 * MIB, 64 * GIB), Value("\"256 MiB\""), "\"256 MiB\"",
         "A shared file of messages is closed at this size and never changes again, so that a backup copies it once."),
+    key("store.view_cache", octets(MIB, 64 * GIB), Value("\"256 MiB\""), "\"256 MiB\"",
+        "How much memory mailboxes keep that no session has open any more, so that they open at once; about 40 octets a \
+         message. Those that are open come on top."),
+    key("store.columns_cache", octets(MIB, 64 * GIB), Value("\"256 MiB\""), "\"256 MiB\"",
+        "How much memory subjects, addresses and dates take, once a mailbox was sorted, threaded or searched by them."),
+    key("store.term_cache", octets(MIB, 64 * GIB), Value("\"256 MiB\""), "\"256 MiB\"",
+        "How much memory the words of the search index take that were looked up last."),
     key("log.format", Kind::Choice(&["text", "json"]), Value("\"text\""), "\"text\"",
         "Lines for people, or one JSON object a line for collectors."),
     key("log.level", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), Value("\"info\""), "\"info\"",

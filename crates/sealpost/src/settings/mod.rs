@@ -213,7 +213,9 @@ impl Builder<'_, '_> {
                 body_memory_bytes_max: self.usize("store.body_memory"),
                 body_own_segment_bytes_min: self.number("store.body_own_segment").unwrap_or(0),
                 segment_bytes_max: self.number("store.segment").unwrap_or(0),
-                ..store::Options::default()
+                columns_cache_bytes_max: self.usize("store.columns_cache"),
+                term_cache_bytes_max: self.usize("store.term_cache"),
+                view_cache_bytes_max: self.number("store.view_cache").unwrap_or(0),
             },
             log: Log {
                 json: self.text("log.format").as_deref() == Some("json"),

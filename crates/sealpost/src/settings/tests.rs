@@ -93,6 +93,9 @@ argon2_memory = "64 MiB"
 remember_for = "0s"
 [store]
 segment = "1 GiB"
+view_cache = "64 MiB"
+columns_cache = "1 MiB"
+term_cache = "2 MiB"
 [log]
 format = "json"
 level = "debug"
@@ -114,6 +117,8 @@ grace = "1s"
     assert_eq!(s.imap.idle_seconds_max, 7200);
     assert_eq!(s.password.argon2_memory_kib, 65_536);
     assert_eq!(s.store.segment_bytes_max, 1 << 30);
+    assert_eq!(s.store.view_cache_bytes_max, 64 << 20);
+    assert_eq!((s.store.columns_cache_bytes_max, s.store.term_cache_bytes_max), (1 << 20, 2 << 20));
     assert_eq!(s.log, Log { json: true, level: tracing::Level::DEBUG });
 }
 

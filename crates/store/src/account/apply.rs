@@ -248,7 +248,7 @@ impl<'a> Change<'a> {
                 let swept = self.sweep();
                 // A grave that cannot be read is let be until the head is read anew, not tried again for ever.
                 self.head.graves &= swept.is_ok();
-                swept.map(|()| Outcome::Done)
+                swept.map(|()| Outcome::Cleared { more: self.head.graves })
             }
             Work::Move(moves) => self.move_bodies(moves).map(|()| Outcome::Done),
             Work::Tree(work) => self.tree(work),

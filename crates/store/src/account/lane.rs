@@ -96,7 +96,7 @@ pub(crate) enum Outcome {
     Copied(Copied),
     /// A mailbox.
     Made(MailboxId),
-    /// Rows of a deleted mailbox are removed; or there were none.
+    /// Rows of a deleted mailbox, or details of messages that are gone, are removed; or there were none.
     Cleared {
         more: bool,
     },
@@ -139,13 +139,9 @@ impl Lane {
         !self.retired && self.head.as_ref().is_none_or(|head| head.needs_disk(account, views, waiting))
     }
 
-    /// With nothing else to do, details of messages that are gone are removed. After a failure it is not tried again at once.
-    fn plan_sweep(&mut self) {
-        let graves = self.head.as_ref().is_some_and(|head| head.graves);
-        if self.waiting.is_empty() && !self.retired && graves {
-            let (tell, _) = oneshot::channel();
-            self.waiting.push_back(Operation { work: Work::Sweep, tell, tries: 0 });
-        }
+    /// Details of messages that are gone are left.
+    fn has_graves(&self) -> bool {
+        !self.retired && self.head.as_ref().is_some_and(|head| head.graves)
     }
 
     /// The head, with the quotas of now. One that is read later knows them.
@@ -195,13 +191,23 @@ impl Accounts {
     }
 
     /// The open mailboxes in memory.
-    pub(super) fn views(&self) -> &Views {
+    pub(crate) fn views(&self) -> &Views {
         &self.views
     }
 
     /// Lets go of open mailboxes that nobody uses any more, if they are too many.
     pub(crate) fn trim_views(&self) {
         self.views.trim();
+    }
+
+    /// Lets go of the heads of accounts that nobody has changed since the last call.
+    pub(crate) fn trim_heads(&self) {
+        drop_unused(&mut lock(&self.lanes));
+    }
+
+    /// Accounts whose heads are in memory, or are about to be.
+    pub(crate) fn warm_accounts(&self) -> usize {
+        lock(&self.lanes).len()
     }
 
     /// Who waits for changes.
@@ -310,7 +316,9 @@ impl Accounts {
                     held = lock(lane);
                     held.head = head;
                     held.retired |= retired;
-                    held.plan_sweep();
+                    if held.has_graves() {
+                        self.sweeps.add(account);
+                    }
                 }
             }
         }
@@ -426,7 +434,9 @@ impl Accounts {
             held.head = head;
             held.retired |= retired;
             again.into_iter().rev().for_each(|operation| held.waiting.push_front(operation));
-            held.plan_sweep();
+            if held.has_graves() {
+                this.sweeps.add(account);
+            }
             this.pump(account, &lane, held, false);
         });
         self.engine.commit(partition, Some(expected), batch, committed);
@@ -526,12 +536,20 @@ fn refuse(done: Vec<(Operation, Outcome)>, error: &Error) {
 
 /// Drops lanes that nobody uses: first those not used since the last time, then any.
 fn drop_cold(lanes: &mut HashMap<u64, Arc<Mutex<Lane>>>) {
-    // Somebody who has a lane, or its commit under way, holds an `Arc` of it; new ones are made under our lock.
-    let idle = |lane: &Arc<Mutex<Lane>>| Arc::strong_count(lane) == 1;
-    lanes.retain(|_, lane| !idle(lane) || std::mem::take(&mut lock(lane).used));
+    drop_unused(lanes);
     if lanes.len() >= WARM_ACCOUNTS_MAX {
-        lanes.retain(|_, lane| !idle(lane));
+        lanes.retain(|_, lane| !is_idle(lane));
     }
+}
+
+/// Drops lanes that were not used since the last time.
+fn drop_unused(lanes: &mut HashMap<u64, Arc<Mutex<Lane>>>) {
+    lanes.retain(|_, lane| !is_idle(lane) || std::mem::take(&mut lock(lane).used));
+}
+
+/// Somebody who has a lane, or its commit under way, holds an `Arc` of it; new ones are made under the lock of all.
+fn is_idle(lane: &Arc<Mutex<Lane>>) -> bool {
+    Arc::strong_count(lane) == 1
 }
 
 /// A panic under the lock can leave a head that differs from the engine; the commit's version check

@@ -1,7 +1,8 @@
-//! What deleted mailboxes have left is removed in steps, through the lanes of their accounts.
+//! What deleted mailboxes and many removed messages have left is removed in steps, through the lanes of their accounts.
 //!
-//! A mailbox leaves a mark when it is deleted, in the same commit; the mark goes with the last of its rows. Which accounts
-//! have marks is remembered here and is looked up after a start, so that a crash costs nothing but time.
+//! A mailbox leaves a mark when it is deleted, in the same commit; the mark goes with the last of its rows. Messages leave
+//! graves (`apply::expunge`). Which accounts have either is remembered here and is looked up after a start, so that a crash
+//! costs nothing but time. Steps are small, and there is a pause after each: other changes of the account come in between.
 
 use super::Refused;
 use super::lane::{self, Accounts, Outcome, Tree, Work};
@@ -38,7 +39,7 @@ impl Default for Sweeps {
 }
 
 impl Sweeps {
-    /// A mailbox of this account is being deleted.
+    /// A mailbox of this account is being deleted, or messages leave graves.
     pub(super) fn add(&self, account: AccountId) {
         let mut known = lane::lock(&self.known);
         if known.accounts.len() < ACCOUNTS_MAX {
@@ -77,17 +78,25 @@ fn sweep(
     account: AccountId,
     go_on: &mut dyn FnMut() -> bool,
 ) -> Result<bool, Error> {
-    loop {
-        match accounts.run_wait(account, Work::Tree(Box::new(Tree::Clear))) {
-            Ok(Outcome::Cleared { more: true }) => {}
-            Err(Refused::Store(error)) => return Err(error),
-            // An account that was removed meanwhile takes everything with it.
-            _ => return Ok(true),
-        }
-        if !go_on() {
-            return Ok(false);
+    for step in [|| Work::Sweep, || Work::Tree(Box::new(Tree::Clear))] {
+        loop {
+            match accounts.run_wait(account, step()) {
+                Ok(Outcome::Cleared { more: true }) => {}
+                Err(Refused::Store(Error::Damaged(text))) => {
+                    // Others are not to wait for what a repair has to mend.
+                    tracing::warn!(account = account.0, text, "what was removed cannot be cleared away");
+                    break;
+                }
+                Err(Refused::Store(error)) => return Err(error),
+                // An account that was removed meanwhile takes everything with it.
+                _ => break,
+            }
+            if !go_on() {
+                return Ok(false);
+            }
         }
     }
+    Ok(true)
 }
 
 fn sweep_all(accounts: &Arc<Accounts>, go_on: &mut dyn FnMut() -> bool) -> Result<bool, Error> {
@@ -116,10 +125,13 @@ fn marked(engine: &dyn Engine, mut partition: u64) -> Result<(Vec<AccountId>, Op
             Some(next) if next < key::FACTS => next,
             _ => return Ok((found, None)),
         };
-        snapshot.scan(partition, &[key::REMAINS], &[], &mut |_, _| {
-            found.push(AccountId(partition));
-            Ok(ControlFlow::Break(()))
-        })?;
+        for tag in [key::REMAINS, key::GRAVE] {
+            snapshot.scan(partition, &[tag], &[], &mut |_, _| {
+                found.push(AccountId(partition));
+                Ok(ControlFlow::Break(()))
+            })?;
+        }
+        found.dedup();
     }
     Ok((found, Some(partition)))
 }

@@ -98,7 +98,7 @@ struct Slots {
 
 /// See above.
 #[derive(Debug)]
-pub(super) struct Views {
+pub(crate) struct Views {
     slots: Mutex<Slots>,
     /// Something is no longer being read.
     loaded: Condvar,
@@ -226,6 +226,12 @@ impl Views {
         let gone = slots.trim(self.bytes_max);
         drop(slots);
         drop(gone);
+    }
+
+    /// How many are held, and their octets.
+    pub(crate) fn held(&self) -> (usize, u64) {
+        let slots = self.lock();
+        (slots.places.len(), slots.bytes)
     }
 
     /// Nothing is left half done by a panic in any critical section here.

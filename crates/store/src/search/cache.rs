@@ -55,6 +55,11 @@ impl<K: Clone + Eq + Hash, V> Cache<K, V> {
         held.items.insert(key, Item { value, bytes, used });
     }
 
+    /// Octets of all.
+    pub(super) fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
     /// Drops those for whose key `keep` is false.
     pub(super) fn retain(&self, keep: impl Fn(&K) -> bool) {
         let mut held = self.lock();

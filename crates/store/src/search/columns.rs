@@ -240,6 +240,11 @@ impl Held {
         }
     }
 
+    /// Octets of all.
+    pub(super) fn bytes(&self) -> usize {
+        self.fields.bytes() + self.sort.bytes() + self.threads.bytes()
+    }
+
     /// A mailbox is gone.
     pub(super) fn forget(&self, id: (AccountId, MailboxId)) {
         self.fields.retain(|key| *key != id);

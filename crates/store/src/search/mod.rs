@@ -199,6 +199,11 @@ impl Search {
         Search { shared: Arc::new(shared) }
     }
 
+    /// Octets in memory: of columns, and of terms.
+    pub(crate) fn held(&self) -> (u64, u64) {
+        (self.shared.columns.bytes() as u64, self.shared.terms.bytes() as u64)
+    }
+
     fn engine(&self) -> &dyn Engine {
         &*self.shared.engine
     }

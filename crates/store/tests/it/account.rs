@@ -1,9 +1,11 @@
 //! One account and several: deliveries, removal, quotas, bodies, syncs shared.
 
 use crate::help::*;
+use proto::message::text::fold;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use store::account::Refused;
+use store::search::{Bits, Field, Scope};
 use store::system::pending::{Entry, Recipient};
 use store::{Error, Options, Store};
 
@@ -327,4 +329,65 @@ fn a_store_is_opened_again_while_processes_are_started() {
     }
     over.store(true, Ordering::Relaxed);
     starting.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+/// What idle accounts hold is bounded: their heads go with time, their mailboxes, columns and words at a number of octets.
+#[test]
+fn idle_accounts_hold_no_memory_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let rt = runtime();
+    let options = Options {
+        view_cache_bytes_max: 40_000,
+        columns_cache_bytes_max: 64_000,
+        term_cache_bytes_max: 20_000,
+        ..small()
+    };
+    let store = Store::open(dir.path(), options).unwrap();
+    let ids = rt.block_on(people(&store, 20));
+    let mut held = Vec::new();
+    let mut most = 0;
+    for (n, id) in ids.iter().enumerate() {
+        rt.block_on(async {
+            let account = store.account(*id);
+            let words: String = (0..200).map(|word| format!("w{n}x{word} ")).collect();
+            let text = format!("Subject: of account {n}\r\n\r\n{words}\r\n");
+            let one = mail(&store, text.as_bytes()).await.unwrap();
+            account.append(vec![one; 100], None).await.unwrap();
+            let view = account.view("INBOX").unwrap().unwrap();
+            account.index(view.mailbox.id).unwrap();
+            let all = Bits::all(100);
+            assert_eq!(account.find_text(&view, &all, &fold("7"), Scope::Body).await.unwrap(), all);
+            let found =
+                account.columns(&view).await.unwrap().contains(Field::Subject, &fold("account")).count();
+            assert_eq!(found, 100);
+            if n < 4 {
+                held.push(view);
+            }
+        });
+        store.let_go();
+        let memory = store.memory();
+        assert!(memory.column_bytes <= 64_000 && memory.term_bytes <= 20_000, "{memory:?}");
+        assert!(memory.column_bytes > 0 && memory.term_bytes > 0, "{memory:?}");
+        let of_sessions: u64 = held.iter().map(|view| view.bytes()).sum();
+        assert!(memory.view_bytes <= of_sessions + 40_000, "{memory:?}");
+        most = most.max(memory.views);
+    }
+    // What a session has stays, whatever there is of others.
+    assert!(most < ids.len() && store.memory().views >= held.len());
+    for (id, view) in ids.iter().zip(&held) {
+        let again = store.account(*id).view("INBOX").unwrap().unwrap();
+        assert!(Arc::ptr_eq(&again, view));
+    }
+    store.let_go();
+    store.let_go();
+    assert_eq!(store.memory().accounts, 0);
+    drop(held);
+    store.let_go();
+    assert!(store.memory().view_bytes <= 40_000);
+    rt.block_on(async {
+        let stored = body(&store, b"after all that").await.unwrap();
+        let uid = store.account(ids[0]).deliver(delivery(stored)).await.unwrap().uid;
+        assert_eq!((uid, store.memory().accounts), (101, 1));
+    });
+    clean(&store);
 }

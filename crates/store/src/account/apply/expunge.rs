@@ -1,7 +1,7 @@
 //! Messages are removed.
 //!
 //! Of many, the details are not removed in the same commit: they lie in as many pages as there are messages, and whoever waits
-//! would wait for all of these. They are noted in *graves*, and swept from there some at a time in later commits.
+//! would wait for all of these. They are noted in *graves*, and removed from there some at a time in later commits (`sweep`).
 
 use super::{Change, SMALL_ROWS_MAX, Touched, ranges};
 use crate::account::{MailboxId, MessageRow, Refused};
@@ -10,8 +10,8 @@ use std::ops::ControlFlow;
 
 /// Details of so many messages are removed at once.
 const DIRECT_MAX: usize = 256;
-/// Details removed by one sweep.
-const SWEPT_MAX: usize = 256;
+/// Details removed by one sweep: each lies in a page of its own, and whoever comes meanwhile waits for all of them.
+const SWEPT_MAX: usize = 64;
 /// Ranges of UIDs in one grave.
 const GRAVE_RANGES_MAX: usize = 512;
 

@@ -19,8 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// Rows of a deleted mailbox that one commit removes.
-const CLEARED_ROWS_MAX: usize = 1000;
+/// Rows of a deleted mailbox that one commit removes: other changes of the account wait for it.
+const CLEARED_ROWS_MAX: usize = 256;
 
 /// What the operations of one commit did to rows that are not an index's.
 #[derive(Default)]
