@@ -77,6 +77,8 @@ async fn times(_store: &Store, account: &Account) -> Result<(), Failure> {
         ("BODY, a letter", "e", Scope::Body),
         ("BODY, a common word", "the", Scope::Body),
         ("BODY, two words", "number 12345.", Scope::Body),
+        // Each has both words, and which of them has them side by side is found by reading all.
+        ("BODY, a phrase of all", "dear customer", Scope::Body),
         ("TEXT, none", "zzznothing", Scope::Whole),
         ("TEXT, few", "q7x", Scope::Whole),
     ] {

@@ -319,3 +319,106 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::Closed))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{self, Batch};
+    use crate::search::{Bits, Scope};
+    use crate::system::directory::{AccountRecord, Credentials, Domain};
+    use crate::{Options, Store};
+
+    const INBOX_ID: MailboxId = MailboxId(1);
+
+    async fn person(store: &Store) -> AccountId {
+        let (name, separator) = ("x.test".to_owned(), None);
+        let domain = Domain { name, catch_all: None, cram_md5: false, case_sensitive: false, separator };
+        store.directory().put_domain(domain, false).await.unwrap();
+        let record = AccountRecord {
+            id: AccountId(0),
+            address: "a@x.test".to_owned(),
+            name: String::new(),
+            enabled: true,
+            quota_bytes: None,
+            quota_messages: None,
+            created: 0,
+        };
+        let nothing = Credentials { salt: vec![1; 16], iterations: 4096, generation: 1, list: Vec::new() };
+        store.directory().add_account(record, nothing).await.unwrap()
+    }
+
+    async fn message(store: &Store) -> Delivery {
+        let mut writer = store.bodies().writer();
+        writer.write(b"Subject: s\r\n\r\nTEXT\r\n").await.unwrap();
+        Delivery {
+            mailbox: INBOX.to_owned(),
+            prefix: Vec::new(),
+            header_bytes: 14,
+            body: writer.finish().await.unwrap(),
+            flags: Flags::default(),
+            keywords: Vec::new(),
+            gist: Vec::new(),
+            received: 1,
+            saved: 1,
+            token: None,
+            quota: true,
+        }
+    }
+
+    /// A mailbox that has given nearly all its UIDs works like any other up to the last but one; the highest number is never given,
+    /// so that the next one always has a number too (RFC 9051 2.3.1.1).
+    #[tokio::test(flavor = "multi_thread")]
+    async fn uids_end_before_the_highest_number() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), Options::default()).unwrap();
+        let id = person(&store).await;
+        let (engine, partition) = (&*store.inner.engine, key::partition(id));
+        let stored = engine.get(partition, &key::mailbox(INBOX_ID)).unwrap().unwrap();
+        let mut row = MailboxRow::decode(&stored).unwrap();
+        (row.mailbox.uid_next, row.folded_next) = (u32::MAX - 5, u32::MAX - 5);
+        let mut batch = Batch::default();
+        batch.put(key::mailbox(INBOX_ID), row.encode());
+        engine::commit_wait(engine, partition, None, batch).unwrap();
+        let account = store.account(id);
+        let one = message(&store).await;
+        let before = account.open(INBOX_ID).await.unwrap().unwrap();
+        for uid in u32::MAX - 5..u32::MAX {
+            assert_eq!(account.deliver(one.clone()).await.unwrap().uid, uid);
+        }
+        assert!(account.deliver(one.clone()).await.is_err());
+        assert!(account.append(vec![one.clone()], None).await.is_err());
+        let uids = vec![(1, u32::MAX)];
+        let copying = Copying { from: INBOX_ID, uids: uids.clone(), to: INBOX_ID, remove: false, saved: 1 };
+        assert!(account.copy(copying.clone()).await.is_err());
+        let (how, flags) = (How::Add, Flags::SEEN);
+        let change = FlagChange {
+            mailbox: INBOX_ID,
+            uids: uids.clone(),
+            how,
+            flags,
+            keywords: Vec::new(),
+            unchanged_since: None,
+        };
+        account.change_flags(change).await.unwrap();
+        account.index(INBOX_ID).unwrap();
+        account.expunge(INBOX_ID, &[u32::MAX - 3, u32::MAX]).await.unwrap();
+        let archive = account.mailbox("Archive").unwrap().unwrap().id;
+        assert_eq!(account.copy(Copying { to: archive, ..copying }).await.unwrap().uids.len(), 4);
+        let view = account.open(INBOX_ID).await.unwrap().unwrap();
+        assert_eq!((before.diff(&view).added, view.mailbox.unseen, view.last_uid()), (4, 0, u32::MAX - 1));
+        let expected = view.messages();
+        store.close().unwrap();
+        drop((view, account, store));
+        let store = Store::open(dir.path(), Options::default()).unwrap();
+        let account = store.account(id);
+        let view = account.open(INBOX_ID).await.unwrap().unwrap();
+        assert_eq!(view.messages(), expected);
+        assert_eq!(view.seqs(u32::MAX - 2, u32::MAX), 3..5);
+        let all = Bits::all(4);
+        for _ in 0..2 {
+            assert_eq!(account.find_text(&view, &all, "TEXT", Scope::Body).await.unwrap(), all);
+            account.index(INBOX_ID).unwrap();
+        }
+        assert_eq!(store.check(&mut |_, _| ()).unwrap().faults, Vec::<String>::new());
+    }
+}

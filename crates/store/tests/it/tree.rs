@@ -347,12 +347,18 @@ fn there_are_so_many_mailboxes_and_no_more() {
     let house = House::new(1);
     house.rt.block_on(async {
         let mut tasks = tokio::task::JoinSet::new();
-        for n in 0..9_992 {
+        for n in 0..9_991 {
             let account = house.account();
-            tasks.spawn(async move { account.create_mailbox(&format!("m{n}"), NONE, NOW).await.unwrap() });
+            let name = if n < 5000 { format!("m/{n}") } else { format!("m{n}") };
+            tasks.spawn(async move { account.create_mailbox(&name, NONE, NOW).await.unwrap() });
         }
         tasks.join_all().await;
     });
+    // Half of them are renamed in one commit.
+    house.rename("m", "q").unwrap();
+    let names = house.names();
+    assert_eq!(names.iter().filter(|name| name.starts_with("q/")).count(), 5000);
+    assert!(names.iter().all(|name| *name != "m" && !name.starts_with("m/")));
     assert!(matches!(house.create("a/b/c"), Err(Refused::Limit(_))));
     house.create("a/b").unwrap();
     assert!(matches!(house.create("c"), Err(Refused::Limit(_))));
