@@ -5,7 +5,6 @@ pub(crate) mod announce;
 pub(crate) mod append;
 pub(crate) mod copy;
 pub(crate) mod expunge;
-pub(crate) mod facts;
 pub(crate) mod fetch;
 pub(crate) mod idle;
 pub(crate) mod list;

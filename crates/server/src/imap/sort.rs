@@ -1,17 +1,16 @@
 //! SORT (RFC 5256), by displayed names too (RFC 5957), with the extended answers of RFC 5267.
 
-use super::facts;
-use super::no::No;
+use super::no::{No, blocking};
 use super::search::answer::Results;
 use super::search::{self, context, evaluate};
 use crate::session::imap::ImapSession;
 use net::drive::Wire;
 use proto::imap::command::{Search, SortBy, SortKey};
 use proto::machine::Machine as _;
-use proto::message::gist::Addresses;
 use std::cmp::Ordering;
 use std::sync::Arc;
 use store::account::{Account, View};
+use store::search::{Address, Columns, SortKeys};
 
 /// SORT and UID SORT.
 pub(crate) async fn sort(s: &mut ImapSession, order: Vec<SortBy>, search: Search, wire: &mut Wire<'_>) {
@@ -32,8 +31,8 @@ async fn run(s: &mut ImapSession, order: &[SortBy], search: &Search, wire: &mut 
     let found = search::find(s, &search.key, wire).await?;
     let open = search::selected(s)?;
     let (account, view) = (open.account.clone(), open.view.clone());
-    let seqs: Vec<u32> = found.seqs().collect();
-    let sorted = search::patiently(s, in_order(&account, &view, &seqs, order), wire).await?;
+    let sorted = in_order(&account, &view, found.seqs().collect(), order);
+    let sorted = search::patiently(s, sorted, wire).await?;
     let uid = |seq: &u32| view.uid(*seq);
     let numbers: Vec<u32> = if search.uid { sorted.iter().filter_map(uid).collect() } else { sorted.clone() };
     let modseqs: Option<Vec<u64>> = evaluate::has_modseq(&search.key)
@@ -45,7 +44,7 @@ async fn run(s: &mut ImapSession, order: &[SortBy], search: &Search, wire: &mut 
     };
     let tag = s.machine.tag().to_owned();
     if returns.save {
-        let ascending: Vec<u32> = seqs.iter().filter_map(uid).collect();
+        let ascending: Vec<u32> = found.seqs().filter_map(|seq| view.uid(seq)).collect();
         search::save(s, &returns, &ascending);
     }
     if returns.update {
@@ -56,31 +55,43 @@ async fn run(s: &mut ImapSession, order: &[SortBy], search: &Search, wire: &mut 
 }
 
 /// These messages (ascending) in the order asked for; what is equal stays in the order of the mailbox (RFC 5256 section 3).
-pub(crate) async fn in_order(
+async fn in_order(
     account: &Account,
     view: &Arc<View>,
-    seqs: &[u32],
+    seqs: Vec<u32>,
     order: &[SortBy],
 ) -> Result<Vec<u32>, No> {
-    let mut ranks: Vec<(Ranks, bool)> = Vec::with_capacity(order.len());
-    for by in order {
-        if let Some(column) = column(account, view, seqs, by.what).await? {
-            ranks.push((column, by.reverse));
-        }
-    }
-    let mut places: Vec<u32> = (0..seqs.len() as u32).collect();
-    places.sort_unstable_by(|a, b| compare(&ranks, *a as usize, *b as usize).then(a.cmp(b)));
-    Ok(places.into_iter().filter_map(|place| seqs.get(place as usize).copied()).collect())
+    let asks = |of: fn(SortKey) -> bool| order.iter().any(|by| of(by.what));
+    let columns = match asks(|what| what == SortKey::Date) {
+        true => Some(account.columns(view).await?),
+        false => None,
+    };
+    let keys = match asks(|what| what == SortKey::Subject || address(what).is_some()) {
+        true => Some(account.sort_keys(view).await?),
+        false => None,
+    };
+    let (view, order) = (view.clone(), order.to_vec());
+    blocking(move || {
+        let ranks = order.iter().filter_map(|by| {
+            let ranks = ranks(&view, columns.as_deref(), keys.as_deref(), &seqs, by.what)?;
+            Some((ranks, by.reverse))
+        });
+        let ranks: Vec<(Ranks<'_>, bool)> = ranks.collect();
+        let mut places: Vec<u32> = (0..seqs.len() as u32).collect();
+        places.sort_unstable_by(|a, b| compare(&ranks, *a as usize, *b as usize).then(a.cmp(b)));
+        Ok(places.into_iter().filter_map(|place| seqs.get(place as usize).copied()).collect())
+    })
+    .await
 }
 
 /// What is compared of each message.
 #[derive(Debug)]
-enum Ranks {
+enum Ranks<'a> {
     Number(Vec<i64>),
-    Text(Vec<Box<str>>),
+    Text(Vec<&'a str>),
 }
 
-fn compare(ranks: &[(Ranks, bool)], a: usize, b: usize) -> Ordering {
+fn compare(ranks: &[(Ranks<'_>, bool)], a: usize, b: usize) -> Ordering {
     for (column, reverse) in ranks {
         let order = match column {
             Ranks::Number(values) => values.get(a).cmp(&values.get(b)),
@@ -93,39 +104,43 @@ fn compare(ranks: &[(Ranks, bool)], a: usize, b: usize) -> Ordering {
     Ordering::Equal
 }
 
-async fn column(
-    account: &Account,
-    view: &Arc<View>,
+/// The address that a criterion compares, if it compares one.
+fn address(what: SortKey) -> Option<Address> {
+    match what {
+        SortKey::From => Some(Address::From),
+        SortKey::To => Some(Address::To),
+        SortKey::Cc => Some(Address::Cc),
+        SortKey::DisplayFrom => Some(Address::DisplayFrom),
+        SortKey::DisplayTo => Some(Address::DisplayTo),
+        _ => None,
+    }
+}
+
+/// One criterion's values; `None` if it decides nothing.
+fn ranks<'a>(
+    view: &View,
+    columns: Option<&Columns>,
+    keys: Option<&'a SortKeys>,
     seqs: &[u32],
     what: SortKey,
-) -> Result<Option<Ranks>, No> {
+) -> Option<Ranks<'a>> {
     let rows = || seqs.iter().filter_map(|seq| view.row(*seq));
-    let address = |which, display| async move {
-        let texts = facts::of_each(account, view, seqs, |gist| facts::address(gist, which, display));
-        texts.await.map(|texts| Some(Ranks::Text(texts)))
-    };
-    match what {
-        SortKey::Arrival => Ok(Some(Ranks::Number(rows().map(|row| row.received).collect()))),
+    Some(match what {
+        SortKey::Arrival => Ranks::Number(rows().map(|row| row.received).collect()),
         SortKey::Size => {
-            let sizes = rows().map(|row| i64::try_from(row.size).unwrap_or(i64::MAX));
-            Ok(Some(Ranks::Number(sizes.collect())))
+            Ranks::Number(rows().map(|row| i64::try_from(row.size).unwrap_or(i64::MAX)).collect())
         }
-        SortKey::Date => {
-            let columns = account.columns(view).await?;
-            Ok(Some(Ranks::Number(seqs.iter().map(|seq| columns.sent(*seq)).collect())))
-        }
+        SortKey::Date => Ranks::Number(seqs.iter().map(|seq| columns.map_or(0, |c| c.sent(*seq))).collect()),
         SortKey::Subject => {
-            let subjects = facts::of_each(account, view, seqs, facts::subject).await?;
-            Ok(Some(Ranks::Text(subjects)))
+            Ranks::Text(seqs.iter().map(|seq| keys.map_or("", |keys| keys.subject(*seq))).collect())
         }
-        SortKey::From => address(Addresses::From, false).await,
-        SortKey::To => address(Addresses::To, false).await,
-        SortKey::Cc => address(Addresses::Cc, false).await,
-        SortKey::DisplayFrom => address(Addresses::From, true).await,
-        SortKey::DisplayTo => address(Addresses::To, true).await,
         // All matches are exact and score the same (RFC 6203 section 5).
-        SortKey::Relevancy => Ok(None),
-    }
+        SortKey::Relevancy => return None,
+        what => {
+            let which = address(what)?;
+            Ranks::Text(seqs.iter().map(|seq| keys.map_or("", |keys| keys.address(which, *seq))).collect())
+        }
+    })
 }
 
 #[cfg(test)]
@@ -134,7 +149,7 @@ mod tests {
 
     #[test]
     fn each_criterion_decides_where_the_one_before_does_not() {
-        let texts = Ranks::Text(["b", "a", "b", "a"].map(Box::from).to_vec());
+        let texts = Ranks::Text(vec!["b", "a", "b", "a"]);
         let numbers = Ranks::Number(vec![1, 2, 3, 2]);
         let ranks = [(texts, false), (numbers, true)];
         let mut places = [0usize, 1, 2, 3];

@@ -4,15 +4,14 @@ pub(crate) mod forest;
 mod references;
 mod subject;
 
-use super::facts;
 use super::no::{No, blocking};
 use super::search;
 use crate::session::imap::ImapSession;
 use net::drive::Wire;
 use proto::imap::command::{Search, ThreadBy};
 use proto::machine::Machine as _;
-use proto::message::gist::Gist;
-use proto::message::text::{base_subject, fold};
+use std::borrow::Cow;
+use store::search::ThreadKeys;
 
 /// THREAD and UID THREAD.
 pub(crate) async fn thread(s: &mut ImapSession, by: ThreadBy, search: Search, wire: &mut Wire<'_>) {
@@ -26,13 +25,13 @@ pub(crate) async fn thread(s: &mut ImapSession, by: ThreadBy, search: Search, wi
 
 /// What threading needs of a message.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Message {
+pub(crate) struct Message<'a> {
     /// Message-ID, without angle brackets.
-    pub(crate) id: Option<Box<str>>,
+    pub(crate) id: Option<Cow<'a, str>>,
     /// Message-IDs that it refers to, oldest first.
-    pub(crate) references: Vec<Box<str>>,
+    pub(crate) references: Vec<Cow<'a, str>>,
     /// Base subject, folded.
-    pub(crate) subject: Box<str>,
+    pub(crate) subject: Cow<'a, str>,
     /// The subject says that it answers or forwards.
     pub(crate) is_reply: bool,
     /// When it was sent, Unix seconds.
@@ -43,17 +42,16 @@ async fn run(s: &mut ImapSession, by: ThreadBy, search: &Search, wire: &mut Wire
     let found = search::find(s, &search.key, wire).await?;
     let open = search::selected(s)?;
     let (account, view) = (open.account.clone(), open.view.clone());
-    let seqs: Vec<u32> = found.seqs().collect();
+    let uid = search.uid;
     let work = async {
         let columns = account.columns(&view).await?;
-        let take = |gist: &Gist<'_>| message(gist, by);
-        let mut messages = facts::of_each(&account, &view, &seqs, take).await?;
-        for (message, seq) in messages.iter_mut().zip(&seqs) {
-            message.sent = columns.sent(*seq);
-        }
-        let numbers: Vec<u32> =
-            if search.uid { seqs.iter().filter_map(|seq| view.uid(*seq)).collect() } else { seqs.clone() };
+        let keys = account.thread_keys(&view).await?;
+        let view = view.clone();
         blocking(move || {
+            let messages = found.seqs().map(|seq| message(&keys, by, seq, columns.sent(seq)));
+            let messages: Vec<Message<'_>> = messages.collect();
+            let number = |seq| if uid { view.uid(seq) } else { Some(seq) };
+            let numbers: Vec<u32> = found.seqs().filter_map(number).collect();
             let forest = match by {
                 ThreadBy::OrderedSubject => subject::thread(&messages),
                 ThreadBy::References => references::thread(&messages),
@@ -70,17 +68,17 @@ async fn run(s: &mut ImapSession, by: ThreadBy, search: &Search, wire: &mut Wire
     Ok(())
 }
 
-fn message(gist: &Gist<'_>, by: ThreadBy) -> Message {
-    let (subject, is_reply) = base_subject(&gist.subject());
-    let subject = fold(&subject).into();
+fn message(keys: &ThreadKeys, by: ThreadBy, seq: u32, sent: i64) -> Message<'_> {
+    let subject = Cow::Borrowed(keys.subject(seq));
+    let is_reply = keys.is_reply(seq);
     match by {
-        ThreadBy::OrderedSubject => Message { subject, is_reply, ..Message::default() },
+        ThreadBy::OrderedSubject => Message { subject, is_reply, sent, ..Message::default() },
         ThreadBy::References => Message {
-            id: gist.message_id().map(Box::from),
-            references: gist.references().map(Box::from).collect(),
+            id: keys.message_id(seq).map(Cow::Borrowed),
+            references: keys.references(seq).map(Cow::Borrowed).collect(),
             subject,
             is_reply,
-            sent: 0,
+            sent,
         },
     }
 }

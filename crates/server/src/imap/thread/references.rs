@@ -13,7 +13,7 @@ use std::collections::hash_map::Entry;
 const WALK_MAX: usize = 1000;
 
 /// Threads messages that are in the order of their mailbox.
-pub(crate) fn thread(messages: &[Message]) -> Forest {
+pub(crate) fn thread(messages: &[Message<'_>]) -> Forest {
     let mut links = Links::of(messages);
     let children = links.children();
     let mut tree = Tree { messages, forest: prune(&mut links, children) };
@@ -36,7 +36,7 @@ struct Links {
 }
 
 impl Links {
-    fn of(messages: &[Message]) -> Links {
+    fn of(messages: &[Message<'_>]) -> Links {
         let count = messages.len() as u32;
         let mut links =
             Links { parent: vec![NONE; messages.len()], below: vec![0; messages.len()], messages: count };
@@ -44,13 +44,13 @@ impl Links {
         for (at, message) in (0u32..).zip(messages) {
             // A second message with an id that is taken counts as one without.
             if let Some(id) = &message.id {
-                ids.entry(id).or_insert(at);
+                ids.entry(&**id).or_insert(at);
             }
         }
         for (at, message) in (0u32..).zip(messages) {
             let mut last = NONE;
             for id in &message.references {
-                let node = match ids.entry(id) {
+                let node = match ids.entry(&**id) {
                     Entry::Occupied(known) => *known.get(),
                     Entry::Vacant(unknown) => *unknown.insert(links.dummy()),
                 };
@@ -160,7 +160,7 @@ fn prune(links: &mut Links, mut children: Vec<Vec<u32>>) -> Forest {
 }
 
 struct Tree<'a> {
-    messages: &'a [Message],
+    messages: &'a [Message<'a>],
     forest: Forest,
 }
 
@@ -277,21 +277,21 @@ mod tests {
     use proptest::prelude::*;
 
     /// `id`, what it refers to, subject, sent.
-    fn message(id: &str, references: &str, subject: &str, sent: i64) -> Message {
+    fn message(id: &str, references: &str, subject: &str, sent: i64) -> Message<'static> {
         let (subject, is_reply) = match subject.strip_prefix("re: ") {
             Some(base) => (base, true),
             None => (subject, false),
         };
         Message {
-            id: (!id.is_empty()).then(|| id.into()),
-            references: references.split_whitespace().map(Box::from).collect(),
-            subject: subject.into(),
+            id: (!id.is_empty()).then(|| id.to_owned().into()),
+            references: references.split_whitespace().map(|id| id.to_owned().into()).collect(),
+            subject: subject.to_owned().into(),
             is_reply,
             sent,
         }
     }
 
-    fn threads(messages: &[Message]) -> String {
+    fn threads(messages: &[Message<'_>]) -> String {
         shown(&thread(messages), messages.len() as u32)
     }
 
@@ -362,9 +362,9 @@ mod tests {
         let count = 100_000;
         let id = |at: i64| format!("m{at}");
         let make = |at: i64| message(&id(at), &if at > 0 { id(at - 1) } else { String::new() }, "", at);
-        let forward: Vec<Message> = (0..count).map(make).collect();
+        let forward: Vec<Message<'_>> = (0..count).map(make).collect();
         assert_eq!(threads(&forward).matches('(').count(), 1);
-        let backward: Vec<Message> = (0..count).rev().map(make).collect();
+        let backward: Vec<Message<'_>> = (0..count).rev().map(make).collect();
         assert_eq!(threads(&backward).matches('(').count(), 1);
     }
 
@@ -374,7 +374,7 @@ mod tests {
         fn every_message_once(
             all in prop::collection::vec((0..6u8, prop::collection::vec(0..8u8, 0..5), 0..3u8, 0..4i64, any::<bool>()), 0..14)
         ) {
-            let messages: Vec<Message> = all
+            let messages: Vec<Message<'_>> = all
                 .iter()
                 .map(|(id, references, subject, sent, is_reply)| Message {
                     id: (*id > 0).then(|| id.to_string().into()),

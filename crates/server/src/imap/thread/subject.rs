@@ -5,7 +5,7 @@ use super::forest::{Forest, Node};
 use std::collections::HashMap;
 
 /// Threads messages that are in the order of their mailbox.
-pub(crate) fn thread(messages: &[Message]) -> Forest {
+pub(crate) fn thread(messages: &[Message<'_>]) -> Forest {
     let mut order: Vec<u32> = (0..messages.len() as u32).collect();
     order.sort_by_key(|at| messages[*at as usize].sent);
     let mut forest = Forest { nodes: vec![Node::default(); messages.len()], roots: Vec::new() };
@@ -32,7 +32,8 @@ mod tests {
 
     #[test]
     fn one_level_below_the_first() {
-        let message = |subject: &str, sent| Message { subject: subject.into(), sent, ..Message::default() };
+        let message =
+            |subject: &'static str, sent| Message { subject: subject.into(), sent, ..Message::default() };
         let messages = [
             message("b", 5),
             message("a", 1),
