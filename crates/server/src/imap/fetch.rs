@@ -1,8 +1,8 @@
 //! FETCH.
 //!
 //! What the view knows (flags, UIDs, dates, sizes, MODSEQ) goes from its columns into the output. The rest is read in
-//! batches of messages, bodies as streams. What must hold: a client that reads slowly holds a view and one batch, never a
-//! lock; between two batches others have their turn.
+//! batches of messages, bodies as streams. What must hold: a client that reads slowly holds a view and two batches, never
+//! a lock; between two batches others have their turn.
 
 mod items;
 mod plan;
@@ -10,7 +10,7 @@ mod plan;
 use super::announce::{self, Gone, Known, pace};
 use super::no::No;
 use super::select::{self, not_selected};
-use crate::session::imap::{FLUSH_BYTES, ImapSession, rows};
+use crate::session::imap::{ImapSession, rows};
 use items::{Trouble, Writer};
 use net::drive::{Next, Wire};
 use plan::Plan;
@@ -19,6 +19,7 @@ use proto::imap::command::Fetch;
 use proto::machine::Machine;
 use std::ops::Range;
 use store::account::{DetailRef, Details, FlagChange, Flags, How, MessageRow};
+use tokio::task::JoinHandle;
 
 /// Messages whose details are read together.
 const BATCH: usize = 256;
@@ -113,18 +114,22 @@ async fn plain(
 ) -> Result<(), Gone> {
     let mut writer = Writer::new(plan);
     for range in seqs {
-        for (seq, row) in rows(&plan.view, &plan.told, range.clone()) {
+        let mut next = range.start;
+        while next < range.end {
+            // Few enough that they do not make the output much larger than it is let grow.
+            let end = range.end.min(next.saturating_add(BATCH as u32));
             let out = s.machine.output();
-            writer.plain(seq, &row, out);
-            if out.len() >= FLUSH_BYTES {
-                pace(&mut s.machine, Some(&mut *wire)).await?;
+            for (seq, row) in rows(&plan.view, &plan.told, next..end) {
+                writer.plain(seq, &row, out);
             }
+            next = end;
+            pace(&mut s.machine, Some(&mut *wire)).await?;
         }
     }
     Ok(())
 }
 
-/// What has to be read, a batch at a time.
+/// What has to be read, a batch at a time. While one is written the next is read.
 async fn batches(
     s: &mut ImapSession,
     plan: &Plan,
@@ -135,21 +140,19 @@ async fn batches(
     let mut trouble = Trouble::default();
     let mut writer = Writer::new(plan);
     let mut all = seqs.iter().flat_map(|range| rows(&plan.view, &plan.told, range.clone()));
+    let mut next = Batch::begin(plan, &mut all).await;
     loop {
-        let mut batch: Vec<(u32, MessageRow)> = all.by_ref().take(BATCH).collect();
-        if batch.is_empty() {
-            return Ok(Ok(trouble));
-        }
-        let uids: Vec<u32> = batch.iter().map(|(_, row)| row.uid).collect();
-        let details = match plan.account.details(plan.view.mailbox.id, uids).await {
+        let Some(Batch { mut rows, details }) = next else { return Ok(Ok(trouble)) };
+        let details = match details.get().await {
             Ok(details) => details,
             Err(error) => return Ok(Err(error.into())),
         };
-        let seen = if plan.sets_seen { see(s, plan, &mut batch).await } else { Vec::new() };
+        next = Batch::begin(plan, &mut all).await;
+        let seen = if plan.sets_seen { see(s, plan, &mut rows).await } else { Vec::new() };
         known.flags.extend(&seen);
         let details = ordered(&details, &mut trouble, s);
         let mut details = details.iter().peekable();
-        for (seq, row) in &batch {
+        for (seq, row) in &rows {
             while details.next_if(|detail| detail.uid < row.uid).is_some() {}
             let Some(detail) = details.next_if(|detail| detail.uid == row.uid) else {
                 trouble.expunged = true;
@@ -157,6 +160,48 @@ async fn batches(
             };
             let is_new = seen.binary_search_by_key(&row.uid, |(uid, _)| *uid).is_ok();
             writer.message(s, (*seq, row), detail, is_new, &mut trouble, wire).await?;
+        }
+    }
+}
+
+/// Messages whose details are read together.
+struct Batch {
+    rows: Vec<(u32, MessageRow)>,
+    details: Reading,
+}
+
+/// Details on their way.
+enum Reading {
+    Done(Result<Details, store::Error>),
+    /// Read by another task.
+    Ahead(JoinHandle<Result<Details, store::Error>>),
+}
+
+impl Batch {
+    /// Takes the next messages and begins to read their details; `None` if there are no more.
+    async fn begin(plan: &Plan, all: &mut impl Iterator<Item = (u32, MessageRow)>) -> Option<Batch> {
+        let rows: Vec<(u32, MessageRow)> = all.take(BATCH).collect();
+        let uids: Vec<u32> = rows.iter().map(|(_, row)| row.uid).collect();
+        if uids.is_empty() {
+            return None;
+        }
+        let (account, mailbox) = (plan.account.clone(), plan.view.mailbox.id);
+        let details = if uids.len() < BATCH {
+            // The last: nothing is written meanwhile.
+            Reading::Done(account.details(mailbox, uids).await)
+        } else {
+            Reading::Ahead(tokio::spawn(async move { account.details(mailbox, uids).await }))
+        };
+        Some(Batch { rows, details })
+    }
+}
+
+impl Reading {
+    async fn get(self) -> Result<Details, store::Error> {
+        match self {
+            Reading::Done(details) => details,
+            // It fails only when the runtime is going down.
+            Reading::Ahead(task) => task.await.unwrap_or(Err(store::Error::Closed)),
         }
     }
 }
