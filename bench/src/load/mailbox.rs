@@ -35,7 +35,8 @@ pub async fn run(kind: Kind, options: &Options) -> Result<Vec<Row>> {
     let mut running = started(kind, options, Setup::accounts("big", 1)).await?;
     let tls = running.tls(KeyExchange::X25519)?;
     let count = options.mailbox;
-    let mut rows = vec![fill(&running, &tls, count).await?];
+    let (filled, octets) = fill(&running, &tls, count).await?;
+    let mut rows = vec![filled];
     let mut imap = opened(&running, &tls).await?;
     imap.command("SELECT INBOX").await?;
     // A seventh is unread, as in a mailbox that somebody reads.
@@ -46,12 +47,15 @@ pub async fn run(kind: Kind, options: &Options) -> Result<Vec<Row>> {
     }
     rows.extend(bodies(&running, &mut imap, count.min(BODIES)).await?);
     rows.push(seen_by_another(&running, &tls, &mut imap).await?);
-    rows.push(expunge(&running, &mut imap, count).await?);
     imap.command("LOGOUT").await.ok();
     let running = tokio::task::spawn_blocking(move || running.restart().map(|()| running))
         .await
         .map_err(|e| bad(format!("restarting panicked: {e}")))??;
-    rows.push(cold(&running, &tls).await?);
+    rows.push(disk(&running, octets)?);
+    let mut imap = opened(&running, &tls).await?;
+    rows.push(cold(&running, &mut imap).await?);
+    rows.push(expunge(&running, &mut imap, count).await?);
+    rows.push(super::append::into_large(&running, &tls, options, "big0").await?);
     stopped(running).await?;
     Ok(rows)
 }
@@ -85,6 +89,8 @@ fn commands(count: u64) -> Vec<Timed> {
         timed("SEARCH FROM, few match", "SEARCH FROM \"wren17@\"", 15, some),
         timed("SEARCH BODY, none matches", "SEARCH BODY \"xylophonequartz\"", 7, none),
         timed("SEARCH BODY, nearly all match", "SEARCH BODY \"the\"", 7, most),
+        timed("SORT (SUBJECT DATE)", "SORT (SUBJECT DATE) UTF-8 ALL", 5, |_, _| true),
+        timed("THREAD REFERENCES", "THREAD REFERENCES UTF-8 ALL", 5, |_, _| true),
         timed("STORE 1:* +FLAGS.SILENT", "STORE 1:* +FLAGS.SILENT (\\Flagged)", 1, |_, _| true),
         timed("STORE 1:* -FLAGS.SILENT", "STORE 1:* -FLAGS.SILENT (\\Flagged)", 1, |_, _| true),
     ]
@@ -96,8 +102,8 @@ async fn opened(running: &Running, tls: &tls::Client) -> Result<Imap> {
     Ok(imap)
 }
 
-/// Fills INBOX over two connections, many messages a command.
-async fn fill(running: &Running, tls: &tls::Client, count: usize) -> Result<Row> {
+/// Fills INBOX over two connections, many messages a command. How many octets of mail that was, too.
+async fn fill(running: &Running, tls: &tls::Client, count: usize) -> Result<(Row, u64)> {
     let meter = Meter::new(running);
     let mut tasks = JoinSet::new();
     for half in 0..2 {
@@ -107,15 +113,18 @@ async fn fill(running: &Running, tls: &tls::Client, count: usize) -> Result<Row>
             imap.login(&Running::address("big0"), PASSWORD).await?;
             let mut letters = Letters::new(half as u64);
             let mut left = count / 2 + if half == 0 { count % 2 } else { 0 };
+            let mut octets = 0;
             while left > 0 {
                 let now = left.min(FILL);
-                imap.command(&append(&mut letters, now)).await?;
+                let command = append(&mut letters, now);
+                imap.command(&command).await?;
                 left -= now;
+                octets += command.len() as u64;
             }
-            Ok(())
+            Ok(octets)
         });
     }
-    joined(tasks).await?;
+    let octets = joined(tasks).await?.into_iter().sum();
     let spent = meter.read();
     let mut row = meter.rate(
         format!("MULTIAPPEND of {FILL} into one mailbox, 2 connections"),
@@ -123,8 +132,8 @@ async fn fill(running: &Running, tls: &tls::Client, count: usize) -> Result<Row>
         count as u64,
         spent,
     );
-    row.note = format!("{count} messages");
-    Ok(row)
+    row.note = format!("{count} messages, {:.0} MB", octets as f64 / 1e6);
+    Ok((row, octets))
 }
 
 /// APPEND of so many letters into INBOX.
@@ -228,9 +237,17 @@ async fn expunge(running: &Running, imap: &mut Imap, count: usize) -> Result<Row
 }
 
 /// The first SELECT after a start.
-async fn cold(running: &Running, tls: &tls::Client) -> Result<Row> {
-    let mut imap = opened(running, tls).await?;
+async fn cold(running: &Running, imap: &mut Imap) -> Result<Row> {
     let began = Instant::now();
     imap.command("SELECT INBOX").await?;
     Ok(row(running, "SELECT, first after a restart", vec![micros(began)], None, 1))
+}
+
+/// What all files of the mailbox take, after a restart, so that logs are as short as they get.
+fn disk(running: &Running, octets: u64) -> Result<Row> {
+    let used = running.disk_bytes()?;
+    let ratio = used as f64 / octets as f64;
+    let mut row = Row::new("IMAP octets on disk for one of mail", running.kind, ratio, "", false);
+    row.note = format!("{:.0} MB for {:.0} MB", used as f64 / 1e6, octets as f64 / 1e6);
+    Ok(row)
 }

@@ -182,6 +182,15 @@ impl Running {
         wait_ready(&clear, &implicit, &mut self.children, &log)
     }
 
+    /// What the files with the mail and all that is kept of it take on the disk.
+    pub fn disk_bytes(&self) -> Result<u64> {
+        let mail = match self.kind {
+            Kind::Sealpost => "data",
+            Kind::PostfixDovecot => "mail",
+        };
+        disk_bytes(&self.directory.path().join(mail))
+    }
+
     /// Stops it in its own order and waits for the end of all its processes.
     pub fn stop(mut self) -> Result<()> {
         stop_all(&mut self.children)
@@ -327,6 +336,22 @@ fn stop_all(children: &mut Vec<Child>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What all files below this directory take on the disk, which is less than their length where they have holes.
+fn disk_bytes(directory: &Path) -> Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    let mut bytes = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        // What is gone by now takes nothing.
+        let Ok(metadata) = entry.metadata() else { continue };
+        bytes += match metadata.is_dir() {
+            true => disk_bytes(&entry.path())?,
+            false => metadata.blocks() * 512,
+        };
+    }
+    Ok(bytes)
 }
 
 /// Is there a file in this directory or below?
