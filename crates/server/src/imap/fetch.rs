@@ -14,7 +14,6 @@ use crate::session::imap::{ImapSession, rows};
 use items::{Trouble, Writer};
 use net::drive::{Next, Wire};
 use plan::Plan;
-use proto::imap::code::Code;
 use proto::imap::command::Fetch;
 use proto::machine::Machine;
 use std::ops::Range;
@@ -26,24 +25,14 @@ const BATCH: usize = 256;
 
 pub(crate) async fn fetch(s: &mut ImapSession, fetch: Fetch, wire: &mut Wire<'_>) -> Next {
     match run(s, &fetch, wire).await {
-        Ok(done) => {
-            match done {
-                Ok(Trouble { expunged: true, .. }) => {
-                    s.machine.no(Some(Code::ExpungeIssued), "Some of the messages are gone");
-                }
-                Ok(Trouble { unknown_encoding: true, .. }) => {
-                    s.machine.no(Some(Code::UnknownCte), "The encoding of a part is not known");
-                }
-                Ok(Trouble { unreadable: true, .. }) => {
-                    s.machine.no(Some(Code::ServerBug), "Some of the messages cannot be read now");
-                }
-                Ok(_) => s.machine.ok(None, "Fetched"),
-                Err(no) => no.tell(s),
-            }
-            Next::Go
-        }
-        Err(Gone) => Next::Close,
+        Ok(Ok(trouble)) => match trouble.refusal(fetch.uid) {
+            Some((code, text)) => s.machine.no(Some(code), text),
+            None => s.machine.ok(None, "Fetched"),
+        },
+        Ok(Err(no)) => no.tell(s),
+        Err(Gone) => return Next::Close,
     }
+    Next::Go
 }
 
 /// What FETCH answers, without its end: for a session that tells of new messages unasked (RFC 5465 5.2).

@@ -5,6 +5,7 @@ use crate::imap::announce::{Gone, modseq, pace, space};
 use crate::imap::section::{self, Decoded, DecodingReader, Found, Octets, Reader, cut};
 use crate::session::imap::{FLUSH_BYTES, ImapSession};
 use net::drive::Wire;
+use proto::imap::code::Code;
 use proto::imap::command::{FetchItem, Label, Section};
 use proto::imap::encode;
 use proto::machine::Machine;
@@ -24,6 +25,20 @@ pub(super) struct Trouble {
     pub(super) unknown_encoding: bool,
     /// The store failed at some message.
     pub(super) unreadable: bool,
+}
+
+impl Trouble {
+    /// The NO that it comes to, if any. A UID that is there no more is nothing (RFC 9051 6.4.9), also when it went while the
+    /// command ran; a sequence number stands for a message that the client believes is there (RFC 2180 4.1.2).
+    pub(super) fn refusal(self, uid: bool) -> Option<(Code, &'static str)> {
+        if self.expunged && !uid {
+            return Some((Code::ExpungeIssued, "Some of the messages are gone"));
+        }
+        if self.unknown_encoding {
+            return Some((Code::UnknownCte, "The encoding of a part is not known"));
+        }
+        self.unreadable.then_some((Code::ServerBug, "Some of the messages cannot be read now"))
+    }
 }
 
 /// Why a message broke off.
@@ -426,6 +441,16 @@ fn label_offset(offset: Option<u64>, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
     use proto::imap::command::SectionText;
+
+    #[test]
+    fn a_uid_that_is_gone_is_no_error() {
+        let gone = Trouble { expunged: true, ..Trouble::default() };
+        assert!(gone.refusal(true).is_none());
+        assert!(matches!(gone.refusal(false), Some((Code::ExpungeIssued, _))));
+        let worse = Trouble { unreadable: true, ..gone };
+        assert!(matches!(worse.refusal(true), Some((Code::ServerBug, _))), "what is hidden is not forgotten");
+        assert!(Trouble::default().refusal(false).is_none());
+    }
 
     #[test]
     fn labels() {
