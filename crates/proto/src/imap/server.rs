@@ -143,6 +143,8 @@ pub struct Server {
     tag: String,
     /// Of the command under way.
     row: Option<&'static Row>,
+    /// The command under way names sequence numbers in its keys, whatever its word.
+    counts: bool,
     gather: Gather,
     /// The answer to a refused command that is being read away.
     late: Option<Late>,
@@ -189,6 +191,7 @@ impl Server {
             language: language::TAGS[0],
             tag: String::new(),
             row: None,
+            counts: false,
             gather: Gather::new(),
             late: None,
             errors: 0,
@@ -237,7 +240,8 @@ impl Server {
         match self.wait {
             Wait::Command | Wait::SaslResponse | Wait::End => false,
             Wait::Done | Wait::Session | Wait::BrokenIdle | Wait::Append(_) => {
-                self.row.is_some_and(|row| row.numbers != Numbers::SequenceHeld)
+                // RFC 7162 3.2.10.2: nor in UID SEARCH where it names numbers.
+                !self.counts && self.row.is_some_and(|row| row.numbers != Numbers::SequenceHeld)
             }
         }
     }

@@ -185,6 +185,7 @@ pub(crate) async fn tell(
     } else {
         selected.told.diff(&now).changed
     };
+    let held = !Arc::ptr_eq(&selected.told, &selected.view);
     let numbers = if moves { now.clone() } else { selected.view.clone() };
     selected.view = numbers.clone();
     selected.told = now.clone();
@@ -202,6 +203,12 @@ pub(crate) async fn tell(
         if s.machine.output().len() >= FLUSH_BYTES {
             pace(&mut s.machine, wire.as_deref_mut()).await?;
         }
+    }
+    if style.modseq && (held || !moves) {
+        // RFC 7162 section 3.2: while removals wait, a client must not take the MODSEQs that it sees for the state that it
+        // has; once they are told it may.
+        let modseq = numbers.mailbox.modseq.max(1);
+        s.machine.untagged_ok(Some(Code::HighestModSeq(modseq)), "Highest MODSEQ of what was told");
     }
     if let Some(diff) = live {
         super::search::context::moved(s, &now, &diff).await;

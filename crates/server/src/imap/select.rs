@@ -76,17 +76,14 @@ pub(crate) async fn close(s: &mut ImapSession) {
     };
     s.machine.set_selected(false);
     // RFC 9051 6.4.1: no error where nothing may be removed; RFC 4314 section 4 asks for `e`.
-    let mut removed = None;
-    if !selected.read_only && selected.rights.holds(right::EXPUNGE) {
-        match super::expunge::remove_deleted(&selected, None).await {
-            Ok(modseq) => removed = modseq,
-            Err(no) => return no.tell(s),
-        }
+    if !selected.read_only
+        && selected.rights.holds(right::EXPUNGE)
+        && let Err(no) = super::expunge::remove_deleted(&selected, None).await
+    {
+        return no.tell(s);
     }
-    // RFC 7162 3.2.8: what the client knows of the mailbox is as of here.
-    let condstore = s.machine.enabled().condstore;
-    let code = removed.filter(|_| condstore).map(Code::HighestModSeq);
-    s.machine.ok(code, "Closed");
+    // RFC 7162 3.2.8: no HIGHESTMODSEQ, for what others did before it has not been told.
+    s.machine.ok(None, "Closed");
 }
 
 pub(crate) fn unselect(s: &mut ImapSession) {

@@ -1,7 +1,8 @@
 //! STORE.
 //!
 //! A session is not told of its own silent changes: it knows the flags that its command makes of those it had been told.
-//! What another session changed at the same time shows as a difference from that, and is told.
+//! What another session changed before or at the same time shows as a difference from that, and is told, once and as it is in
+//! the end: a client that takes its own change for made must not hear of a state before it afterwards.
 
 use super::announce::{self, Gone, Known, Style, pace};
 use super::expunge::read_only;
@@ -29,12 +30,9 @@ pub(crate) async fn store(s: &mut ImapSession, store: Store, wire: &mut Wire<'_>
 type Done = Result<(Option<Code>, &'static str), No>;
 
 async fn run(s: &mut ImapSession, store: &Store, wire: &mut Wire<'_>) -> Result<Done, Gone> {
-    let expunges = s.machine.may_expunge();
     if store.unchanged_since.is_some() && s.selected().is_some() {
         select::enable_condstore(s);
     }
-    // What others did first is told first: what this command makes of it is reckoned from there.
-    announce::tell(s, expunges, &Known::default(), Some(&mut *wire)).await?;
     let Some(selected) = s.selected() else { return Ok(Err(not_selected())) };
     let seqs = match selected.numbers(store.uid, &store.set) {
         Ok(seqs) => seqs,
@@ -70,6 +68,7 @@ async fn run(s: &mut ImapSession, store: &Store, wire: &mut Wire<'_>) -> Result<
             }
         }
     }
+    let expunges = s.machine.may_expunge();
     let modified = modified(s.selected(), store.uid, &changed.modified);
     announce::tell(s, expunges, &known, Some(wire)).await?;
     Ok(match modified {

@@ -96,6 +96,39 @@ async fn numbers_stand_still_while_expunges_may_not_be_told() {
 }
 
 #[tokio::test]
+async fn numbers_in_a_uid_search_are_those_that_the_client_knows() {
+    let house = with_messages(5).await;
+    let mut a = Imap::at(&house, ANN, "INBOX").await;
+    let mut b = Imap::at(&house, ANN, "INBOX").await;
+    a.good("STORE 1 +FLAGS.SILENT (\\Deleted)").await;
+    a.good("EXPUNGE").await;
+    // RFC 9051 7.5.1, RFC 7162 3.2.10.2.
+    for (command, found) in [
+        ("UID SEARCH OR 3 4", "SEARCH 3 4"),
+        ("UID SORT (ARRIVAL) UTF-8 NOT (1:3,5)", "SORT 4"),
+        ("UID THREAD REFERENCES UTF-8 5", "THREAD (5)"),
+    ] {
+        assert_eq!(b.good(command).await.lines, [found], "{command}");
+    }
+    assert_eq!(b.good("UID SEARCH UID 3").await.lines, ["1 EXPUNGE", "SEARCH 3"]);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_silent_change_on_top_of_anothers_is_told_once_as_it_is_in_the_end() {
+    let house = with_messages(2).await;
+    let mut a = Imap::at(&house, ANN, "INBOX").await;
+    let mut b = Imap::at(&house, ANN, "INBOX").await;
+    a.good("STORE 1 +FLAGS.SILENT (\\Flagged)").await;
+    assert_eq!(
+        b.good("STORE 1:2 +FLAGS.SILENT (\\Seen)").await.lines,
+        ["1 FETCH (FLAGS (\\Seen \\Flagged))"]
+    );
+    assert!(b.good("NOOP").await.lines.is_empty());
+    house.close().await;
+}
+
+#[tokio::test]
 async fn silent_changes_are_not_echoed_and_those_of_others_are() {
     let house = with_messages(3).await;
     let mut a = Imap::at(&house, ANN, "INBOX").await;

@@ -148,3 +148,31 @@ async fn with_uidonly_there_are_no_numbers() {
     assert_eq!(a.good("UID EXPUNGE 2").await.lines, ["VANISHED 2"]);
     house.close().await;
 }
+
+#[tokio::test]
+async fn a_client_that_is_cut_off_while_removals_wait_loses_nothing() {
+    let house = with_messages(4).await;
+    let mut b = Imap::of(&house, ANN).await;
+    b.good("ENABLE QRESYNC").await;
+    let opened = b.good("SELECT INBOX").await;
+    let (validity, before) = (opened.number("UIDVALIDITY"), opened.number("HIGHESTMODSEQ"));
+    let mut a = Imap::at(&house, ANN, "INBOX").await;
+    a.good("STORE 2 +FLAGS.SILENT (\\Deleted)").await;
+    a.good("EXPUNGE").await;
+    a.good("STORE 2 +FLAGS.SILENT (\\Flagged)").await;
+    // The flag is told with its MODSEQ, the removal below it is not (RFC 7162 section 3.2).
+    for _ in 0..2 {
+        let answer = b.good("STORE 4 +FLAGS.SILENT (\\Seen)").await;
+        assert_eq!(answer.number("HIGHESTMODSEQ"), before, "{answer:?}");
+    }
+    let answer = b.good("NOOP").await;
+    assert_eq!(answer.lines[0], "VANISHED 2");
+    assert!(answer.number("HIGHESTMODSEQ") > before + 2);
+    let back = format!("SELECT INBOX (QRESYNC ({validity} {before}))");
+    assert_eq!(b.good(&back).await.one("VANISHED"), "VANISHED (EARLIER) 2");
+    // What others did meanwhile was not told at CLOSE (RFC 7162 3.2.8).
+    b.good("STORE 1 +FLAGS.SILENT (\\Deleted)").await;
+    a.good("STORE 3 +FLAGS.SILENT (\\Answered)").await;
+    assert_eq!(b.good("CLOSE").await.end, "OK Closed");
+    house.close().await;
+}

@@ -184,7 +184,10 @@ impl Server {
             "AUTHENTICATE" => self.authenticate(rest),
             word => match parse::arguments(word, rest, self.dialect()) {
                 Ok(command) if self.enabled.uid_only && names_sequence(&command) => self.uid_required(),
-                Ok(command) => self.ask(Event::Command(Box::new(command))),
+                Ok(command) => {
+                    self.counts = names_sequence(&command);
+                    self.ask(Event::Command(Box::new(command)))
+                }
                 Err(fault) => self.refuse_fault(&fault),
             },
         }
@@ -295,7 +298,8 @@ fn initial_is_secret(rest: &[u8]) -> bool {
     tells && !initial.is_empty() && initial != b"="
 }
 
-/// Sequence numbers inside a command whose word is allowed with UIDONLY (RFC 9586 section 3).
+/// Sequence numbers inside a command whose word says nothing of them: refused with UIDONLY (RFC 9586 section 3), and no
+/// removal may be announced meanwhile.
 fn names_sequence(command: &Command) -> bool {
     match command {
         Command::Search(search)

@@ -166,6 +166,7 @@ impl Server {
     pub(super) fn finish(&mut self) {
         self.tag.clear();
         self.row = None;
+        self.counts = false;
         self.wait = Wait::Command;
         self.answered = true;
     }
