@@ -21,6 +21,8 @@ enum When {
     LoginDisabled,
     /// After login where compression can be had and is not in use (RFC 4978 section 3).
     Compression,
+    /// After login where compression is not in use: it cannot be ended (RFC 8437 4.1).
+    Uncompressed,
 }
 
 /// Keywords as IANA has them, in an order for readers. `AUTH=`, APPENDLIMIT and MESSAGELIMIT have
@@ -41,7 +43,7 @@ const TABLE: &[(&str, When)] = &[
     ("IDLE", When::Always),
     ("LANGUAGE", When::Always),
     ("COMPRESS=DEFLATE", When::Compression),
-    ("UNAUTHENTICATE", When::AfterLogin),
+    ("UNAUTHENTICATE", When::Uncompressed),
     ("UTF8=ACCEPT", When::AfterLogin),
     ("I18NLEVEL=1", When::AfterLogin),
     ("INPROGRESS", When::AfterLogin),
@@ -107,6 +109,7 @@ pub(super) fn write(offer: &Offer, state: State, door: Door, compressed: bool, o
             When::Upgrade => before_login && !door.encrypted && door.starttls,
             When::LoginDisabled => before_login && !door.login,
             When::Compression => !before_login && door.compress && !compressed,
+            When::Uncompressed => !before_login && !compressed,
         };
         if announced {
             word(&[name]);

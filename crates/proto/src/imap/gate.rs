@@ -35,6 +35,8 @@ pub enum Need {
     Upgrade,
     /// Compression that can be had.
     Compression,
+    /// No compression in use: it cannot be ended but with the connection.
+    Uncompressed,
 }
 
 /// Whether a command speaks in sequence numbers.
@@ -63,6 +65,8 @@ pub struct Door {
     pub starttls: bool,
     /// COMPRESS may be used, or is in use.
     pub compress: bool,
+    /// It is in use.
+    pub compressed: bool,
     /// UIDONLY was enabled.
     pub uid_only: bool,
 }
@@ -95,6 +99,8 @@ pub enum Verdict {
     CannotEncrypt,
     /// COMPRESS where there is none.
     CannotCompress,
+    /// What cannot be done under compression.
+    Compressed,
     /// Only before login.
     LoggedIn,
     /// Only after login.
@@ -186,7 +192,8 @@ pub const TABLE: [Row; 59] = [
     counts("UID SORT", Numbers::None),
     counts("UID STORE", Numbers::None),
     counts("UID THREAD", Numbers::None),
-    row("UNAUTHENTICATE", AFTER),
+    // RFC 8437 4.1 would have compression end with the login; and section 3 allows no NO.
+    needs("UNAUTHENTICATE", AFTER, Need::Uncompressed),
     row("UNSELECT", OPEN),
     row("UNSUBSCRIBE", AFTER),
 ];
@@ -213,6 +220,7 @@ pub fn check(row: &Row, state: State, door: Door) -> Verdict {
         Need::Upgrade if before_login && door.encrypted => return Verdict::AlreadyEncrypted,
         Need::Upgrade if before_login && !door.starttls => return Verdict::CannotEncrypt,
         Need::Compression if !before_login && !door.compress => return Verdict::CannotCompress,
+        Need::Uncompressed if !before_login && door.compressed => return Verdict::Compressed,
         _ => {}
     }
     if !row.states.contains(&state) {

@@ -46,6 +46,7 @@ pub(super) mod text {
     pub const BEGIN_TLS: &str = "begin TLS";
     pub const TLS_ACTIVE: &str = "TLS is already active";
     pub const TLS_UNAVAILABLE: &str = "TLS cannot be started here";
+    pub const COMPRESSED: &str = "not under compression: log out and connect again";
     pub const COMPRESS_UNAVAILABLE: &str = "compression is not offered";
     pub const EARLY_BYTES: &str = "bytes came before TLS was begun, goodbye";
     pub const CANCELLED: &str = "authentication cancelled";

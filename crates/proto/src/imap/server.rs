@@ -337,6 +337,7 @@ impl Server {
             sasl: !self.offer.mechanisms.is_empty(),
             starttls: self.offer.starttls,
             compress: self.offer.compress,
+            compressed: self.compressed,
             uid_only: self.enabled.uid_only,
         }
     }

@@ -25,6 +25,7 @@ fn gate_matrix() {
         sasl,
         starttls: true,
         compress: true,
+        compressed: false,
         uid_only: false,
     };
     let doors = [
@@ -34,6 +35,7 @@ fn gate_matrix() {
         ("TLS", door(true, true, true)),
         ("TLS, challenge only", door(true, false, true)),
         ("TLS, no COMPRESS", Door { compress: false, ..door(true, true, true) }),
+        ("TLS, compressed", Door { compressed: true, ..door(true, true, true) }),
         ("TLS, UIDONLY", Door { uid_only: true, ..door(true, true, true) }),
     ];
     let mut matrix = String::from(

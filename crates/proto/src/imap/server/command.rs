@@ -138,6 +138,7 @@ impl Server {
             Verdict::AlreadyEncrypted => bug(self, text::TLS_ACTIVE),
             Verdict::CannotEncrypt => bug(self, text::TLS_UNAVAILABLE),
             Verdict::CannotCompress => bug(self, text::COMPRESS_UNAVAILABLE),
+            Verdict::Compressed => bug(self, text::COMPRESSED),
             Verdict::LoggedIn => bug(self, text::LOGGED_IN),
             Verdict::NotLoggedIn => bug(self, text::NOT_LOGGED_IN),
             Verdict::NotSelected => bug(self, text::NOT_SELECTED),
