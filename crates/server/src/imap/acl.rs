@@ -139,6 +139,8 @@ async fn write_possible(s: &mut ImapSession, mailbox: &str, identifier: &str) ->
             for letter in Rights::LETTERS.bytes() {
                 out.extend_from_slice(&[b' ', letter]);
             }
+            // RFC 4314 2.1.1: for clients of RFC 2086.
+            out.extend_from_slice(b" c d");
         }
     }
     out.extend_from_slice(b"\r\n");

@@ -4,6 +4,7 @@
 //! same view nearly always. They part while messages are gone that a command may not announce (RFC 9051 7.5.1): then
 //! flags go on to be told, and the numbering, with all that came after it, waits for the next command that may.
 
+use super::search::context;
 use crate::session::imap::{FLUSH_BYTES, ImapSession, Selected};
 use net::drive::Wire;
 use proto::imap::code::Code;
@@ -173,6 +174,7 @@ pub(crate) async fn tell(
     let diff = selected.view.diff(&now);
     let moves = expunges || diff.vanished.is_empty();
     if moves {
+        context::vanishing(&mut selected.contexts, &diff.vanished, s.machine.output());
         write_vanished(style, &diff.vanished, s.machine.output());
         if diff.added > 0 {
             exists(now.len(), s.machine.output());
@@ -211,7 +213,7 @@ pub(crate) async fn tell(
         s.machine.untagged_ok(Some(Code::HighestModSeq(modseq)), "Highest MODSEQ of what was told");
     }
     if let Some(diff) = live {
-        super::search::context::moved(s, &now, &diff).await;
+        context::moved(s, &now, &diff).await;
     }
     Ok(())
 }

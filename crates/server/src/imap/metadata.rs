@@ -13,7 +13,7 @@ use proto::imap::command::MetadataOptions;
 use proto::imap::encode;
 use proto::machine::Machine as _;
 use proto::proof::AccountId;
-use store::account::{Account, MailboxId, NOTE_BYTES_MAX, Refused, Rights, Uses};
+use store::account::{Account, MailboxId, NOTE_BYTES_MAX, Refused, Uses};
 
 const PRIVATE: &str = "/private/";
 const SHARED: &str = "/shared/";
@@ -60,12 +60,22 @@ async fn read(
     let entries = entries.iter().map(|entry| checked(entry)).collect::<Result<Vec<_>, No>>()?;
     let found = match mailbox {
         "" => None,
-        _ => Some(name::need(s, mailbox, Rights(right::LOOKUP.0 | right::READ.0)).await?),
+        _ => Some(annotated(s, mailbox).await?),
     };
     let place = Place::of(s, found.as_ref())?;
     let notes = place.notes().await?;
     let longest = answer(s, mailbox, &notes, &entries, options);
     Ok(longest.map(Code::MetadataLongEntries))
+}
+
+/// A mailbox whose entries the user may use: by `l` and one of `r`, `s`, `w`, `i`, `p` (RFC 5464 3.3).
+async fn annotated(s: &ImapSession, mailbox: &str) -> Result<Found, No> {
+    let found = name::need(s, mailbox, right::LOOKUP).await?;
+    let uses = [right::READ, right::SEEN, right::WRITE, right::INSERT, right::POST];
+    if uses.iter().any(|right| found.rights.holds(*right)) {
+        return Ok(found);
+    }
+    name::permit(Some(found), right::READ)
 }
 
 async fn write(
@@ -90,8 +100,9 @@ async fn write(
         }
         "" => None,
         _ => {
-            let rights = if shared { right::WRITE } else { right::READ };
-            Some(name::need(s, mailbox, Rights(right::LOOKUP.0 | rights.0)).await?)
+            let found = annotated(s, mailbox).await?;
+            // What all see is changed by those who may change what all see.
+            Some(if shared { name::permit(Some(found), right::WRITE)? } else { found })
         }
     };
     if entries.iter().any(|(_, value)| value.as_ref().is_some_and(|v| v.len() > NOTE_BYTES_MAX)) {

@@ -38,14 +38,15 @@ async fn run(
 ) -> Result<(), No> {
     search::check_relevancy(search)?;
     let returns = search.returns.unwrap_or_default();
-    if returns.save || returns.update || returns.context {
-        // RFC 7377 2.2: a result of several mailboxes cannot be what `$` means.
-        return Err(No::bad(None, "SAVE, CONTEXT and UPDATE are for searches of the open mailbox"));
-    }
     if evaluate::has_modseq(&search.key) {
         super::select::enable_condstore(s);
     }
     let sources = if sources.is_empty() { vec![MailboxFilter::Selected] } else { sources };
+    if (returns.save || returns.update) && sources.iter().any(|source| *source != MailboxFilter::Selected) {
+        // RFC 7377 2.2: a result of several mailboxes cannot be what `$` means, nor be kept up to date.
+        return Err(No::bad(None, "SAVE and UPDATE are for searches of the open mailbox alone"));
+    }
+    search::check_update(s, search)?;
     for place in chosen(s, sources).await? {
         one(s, &place, search, &returns, wire).await?;
         if s.machine.output().len() >= FLUSH_BYTES && wire.flush(s.machine.output()).await.is_err() {
@@ -63,12 +64,26 @@ async fn one(
     wire: &mut Wire<'_>,
 ) -> Result<(), No> {
     let account = place.found.account.clone();
-    let Some(view) = account.open(place.found.mailbox.id).await? else { return Ok(()) };
-    // `$` is of the open mailbox and means nothing here.
-    let mut haystack = Haystack::new(account, view.clone(), Vec::new(), unix_now());
+    let id = place.found.mailbox.id;
+    // The open mailbox is searched as the client knows it, and `$` and sequence numbers are of it alone.
+    let open = s.selected().filter(|open| open.view.mailbox.id == id && open.account.id() == account.id());
+    let (view, saved) = match open {
+        Some(open) => (open.view.clone(), open.saved.clone()),
+        None => match account.open(id).await? {
+            Some(view) => (view, Vec::new()),
+            None => return Ok(()),
+        },
+    };
+    let mut haystack = Haystack::new(account, view.clone(), saved, unix_now());
     let found = search::patiently(s, haystack.find(&search.key), wire).await?;
     let rows = || found.seqs().filter_map(|seq| view.row(seq));
     let numbers: Vec<u32> = rows().map(|row| row.uid).collect();
+    if returns.save {
+        search::save(s, returns, &numbers, None);
+    }
+    if returns.update {
+        search::context::keep(s, search, &numbers);
+    }
     if numbers.is_empty() {
         return Ok(());
     }
@@ -88,7 +103,7 @@ async fn chosen(s: &ImapSession, sources: Vec<Source>) -> Result<Vec<Visible>, N
     let user = s.user.as_deref().ok_or_else(No::no_login)?;
     let open = user.selected.as_ref().map(|open| (open.account.id(), open.view.mailbox.id));
     if open.is_none() && sources.contains(&MailboxFilter::Selected) {
-        return Err(No::code(Code::ClientBug, "No mailbox is open that could be searched"));
+        return Err(No::bad(Some(Code::ClientBug), "No mailbox is open that could be searched"));
     }
     let others = sources.iter().any(reaches_others);
     let found = blocking(move || {

@@ -30,6 +30,8 @@ pub(crate) mod right {
     pub(crate) const WRITE: Rights = Rights(1 << 3);
     /// `i`: put messages in.
     pub(crate) const INSERT: Rights = Rights(1 << 4);
+    /// `p`: send mail to it.
+    pub(crate) const POST: Rights = Rights(1 << 5);
     /// `k`: make mailboxes below it.
     pub(crate) const CREATE: Rights = Rights(1 << 6);
     /// `x`: delete it.

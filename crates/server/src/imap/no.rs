@@ -45,6 +45,11 @@ impl No {
         No::plain("Log in first")
     }
 
+    /// It is BAD.
+    pub(crate) fn is_bad(&self) -> bool {
+        self.bad
+    }
+
     /// Tells the log alone: no command is under way.
     pub(crate) fn log(&self, s: &ImapSession) {
         if let Some(error) = &self.cause {

@@ -60,6 +60,7 @@ pub(crate) async fn notify(s: &mut ImapSession, notify: Notify, wire: &mut Wire<
         }
         Notify::Set { status, groups } => (status, groups),
     };
+    let before = s.user.as_deref_mut().map(|user| (user.notify.take(), user.watch.take()));
     match register(s, status, groups, wire).await {
         Ok(()) => {
             let expunges = s.machine.may_expunge();
@@ -67,8 +68,10 @@ pub(crate) async fn notify(s: &mut ImapSession, notify: Notify, wire: &mut Wire<
             s.machine.ok(None, "You will be told");
         }
         Err(no) => {
-            // RFC 5465 section 3.1: one that fails leaves nothing registered.
-            set(s, None);
+            // RFC 5465 section 3.1: only a successful one takes the place of the one before.
+            if let (Some(user), Some((notify, watch))) = (s.user.as_deref_mut(), before) {
+                (user.notify, user.watch) = (notify, watch);
+            }
             no.tell(s);
         }
     }
@@ -135,16 +138,17 @@ pub(crate) async fn tell(s: &mut ImapSession, wire: &mut Wire<'_>) -> Next {
 async fn tell_open(s: &mut ImapSession, wire: &mut Wire<'_>) -> Result<(), announce::Gone> {
     let idles = s.machine.is_idling();
     let Some(user) = s.user.as_deref() else { return Ok(()) };
-    let (Some(open), Some(registered)) = (&user.selected, &user.notify) else { return Ok(()) };
+    let (Some(_), Some(registered)) = (&user.selected, &user.notify) else { return Ok(()) };
     let (expunges, fetch) = match &registered.plan.open {
         Some(group) => (!group.delayed || idles, group.fetch.clone()),
         None if idles => (true, Vec::new()),
         None => return Ok(()),
     };
-    let next = open.view.mailbox.uid_next;
     announce::tell(s, expunges, &Known::default(), Some(wire)).await?;
-    let open = s.user.as_deref().and_then(|user| user.selected.as_ref());
-    let last = open.map_or(0, |open| open.view.last_uid());
+    let Some(open) = s.user.as_deref_mut().and_then(|user| user.selected.as_mut()) else { return Ok(()) };
+    let last = open.view.last_uid();
+    // Those that a command announced are among them (section 5.2).
+    let next = std::mem::replace(&mut open.next_to_show, open.view.mailbox.uid_next);
     if !fetch.is_empty() && last >= next {
         let set = SetOrSaved::Set(Set(vec![(next, last)]));
         let fetch =
@@ -187,15 +191,23 @@ async fn register(
     let registered =
         Registered { plan, seen: Seen::default(), watches, due: false, not_before: Instant::now() };
     set(s, Some(registered));
+    if let Some(open) = s.user.as_deref_mut().and_then(|user| user.selected.as_mut()) {
+        // What is there already is nothing new.
+        open.next_to_show = open.view.mailbox.uid_next;
+    }
     let look = look(s).await?;
     let Some(registered) = s.user.as_deref_mut().and_then(|user| user.notify.as_deref_mut()) else {
         return Ok(());
     };
     if !watch_all(registered, &look) || look.is_too_much() {
-        overflow(s);
-        return Ok(());
+        // RFC 5465 section 3.1.
+        let text = "These are too many mailboxes or notes to be told of; name fewer";
+        return Err(No::code(Code::NotificationOverflow, text));
     }
-    let states = if status { registered.plan.states(&look) } else { Vec::new() };
+    let mut states = registered.plan.closed(&look);
+    if status {
+        states.extend(registered.plan.states(&look));
+    }
     registered.seen = Seen::of(look);
     for state in states {
         write(s, &state);

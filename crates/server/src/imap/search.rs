@@ -32,7 +32,7 @@ pub(crate) async fn search(s: &mut ImapSession, search: Search, wire: &mut Wire<
     match run(s, &search, wire).await {
         Ok(()) => s.machine.ok(None, "That is what was found"),
         Err(no) => {
-            forget_saved(s, saves);
+            forget_saved(s, saves, &no);
             no.tell(s);
         }
     }
@@ -84,22 +84,31 @@ pub(crate) async fn patiently<T>(
     }
 }
 
-/// RFC 5182 2.1: a search that was to save its result and fails leaves an empty one.
-pub(crate) fn forget_saved(s: &mut ImapSession, saves: bool) {
-    if saves && let Some(open) = s.user.as_deref_mut().and_then(|user| user.selected.as_mut()) {
+/// RFC 5182 2.1: a search that was to save its result and is answered NO leaves an empty one; BAD leaves what there was.
+pub(crate) fn forget_saved(s: &mut ImapSession, saves: bool, no: &No) {
+    if saves
+        && !no.is_bad()
+        && let Some(open) = s.user.as_deref_mut().and_then(|user| user.selected.as_mut())
+    {
         open.saved.clear();
     }
 }
 
-/// Keeps what RFC 5182 2.1 says of a result, given in ascending UIDs: with MIN or MAX alone only these, else all.
-pub(crate) fn save(s: &mut ImapSession, returns: &Returns, uids: &[u32]) {
+/// Keeps what RFC 5182 2.4 and RFC 9394 3.2 say of a result, given in ascending UIDs: with MIN, MAX or PARTIAL alone only
+/// these, else all. `window` is what PARTIAL has shown, where SORT has its own order.
+pub(crate) fn save(s: &mut ImapSession, returns: &Returns, uids: &[u32], window: Option<&[u32]>) {
     let Some(open) = s.user.as_deref_mut().and_then(|user| user.selected.as_mut()) else { return };
-    let ends_only =
-        (returns.min || returns.max) && !(returns.all || returns.count || returns.partial.is_some());
-    open.saved = if ends_only {
+    let some = returns.min || returns.max || returns.partial.is_some();
+    open.saved = if some && !returns.all && !returns.count {
         let first = uids.first().filter(|_| returns.min);
         let last = uids.last().filter(|_| returns.max);
-        Set::of(first.into_iter().chain(last).copied()).0
+        let shown = returns
+            .partial
+            .map_or(&[][..], |partial| window.unwrap_or_else(|| &uids[answer::window(partial, uids.len())]));
+        let mut kept: Vec<u32> = first.into_iter().chain(last).chain(shown).copied().collect();
+        kept.sort_unstable();
+        kept.dedup();
+        Set::of(kept).0
     } else {
         Set::of(uids.iter().copied()).0
     };
@@ -113,8 +122,17 @@ pub(crate) fn check_relevancy(search: &Search) -> Result<(), No> {
     Ok(())
 }
 
+/// RFC 5267 4.3.
+pub(crate) fn check_update(s: &ImapSession, search: &Search) -> Result<(), No> {
+    if search.returns.is_some_and(|returns| returns.update) && context::is_taken(s) {
+        return Err(No::bad(None, "A result that is kept up to date has this tag already"));
+    }
+    Ok(())
+}
+
 async fn run(s: &mut ImapSession, search: &Search, wire: &mut Wire<'_>) -> Result<(), No> {
     check_relevancy(search)?;
+    check_update(s, search)?;
     let found = find(s, &search.key, wire).await?;
     let view = selected(s)?.view.clone();
     let seqs: Vec<u32> = found.seqs().collect();
@@ -130,7 +148,7 @@ async fn run(s: &mut ImapSession, search: &Search, wire: &mut Wire<'_>) -> Resul
         return Ok(());
     };
     if returns.save {
-        save(s, &returns, &uids());
+        save(s, &returns, &uids(), None);
     }
     if returns.update {
         context::keep(s, search, &uids());

@@ -42,6 +42,7 @@ pub(crate) async fn select(s: &mut ImapSession, select: Select, wire: &mut Wire<
         name: select.mailbox,
         told: view.clone(),
         keywords_told: view.mailbox.keywords.len(),
+        next_to_show: view.mailbox.uid_next,
         view,
         read_only,
         rights: found.rights,

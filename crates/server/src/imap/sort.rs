@@ -1,7 +1,7 @@
 //! SORT (RFC 5256), by displayed names too (RFC 5957), with the extended answers of RFC 5267.
 
 use super::no::{No, blocking};
-use super::search::answer::Results;
+use super::search::answer::{Results, window};
 use super::search::{self, context, evaluate};
 use crate::session::imap::ImapSession;
 use net::drive::Wire;
@@ -20,7 +20,7 @@ pub(crate) async fn sort(s: &mut ImapSession, order: Vec<SortBy>, search: Search
     match run(s, &order, &search, wire).await {
         Ok(()) => s.machine.ok(None, "That is the order"),
         Err(no) => {
-            search::forget_saved(s, saves);
+            search::forget_saved(s, saves, &no);
             no.tell(s);
         }
     }
@@ -28,6 +28,7 @@ pub(crate) async fn sort(s: &mut ImapSession, order: Vec<SortBy>, search: Search
 
 async fn run(s: &mut ImapSession, order: &[SortBy], search: &Search, wire: &mut Wire<'_>) -> Result<(), No> {
     search::check_relevancy(search)?;
+    search::check_update(s, search)?;
     let found = search::find(s, &search.key, wire).await?;
     let open = search::selected(s)?;
     let (account, view) = (open.account.clone(), open.view.clone());
@@ -45,7 +46,10 @@ async fn run(s: &mut ImapSession, order: &[SortBy], search: &Search, wire: &mut 
     let tag = s.machine.tag().to_owned();
     if returns.save {
         let ascending: Vec<u32> = found.seqs().filter_map(|seq| view.uid(seq)).collect();
-        search::save(s, &returns, &ascending);
+        let shown = returns.partial.map(|partial| {
+            sorted[window(partial, sorted.len())].iter().filter_map(uid).collect::<Vec<u32>>()
+        });
+        search::save(s, &returns, &ascending, shown.as_deref());
     }
     if returns.update {
         context::refuse(s, tag.clone());

@@ -67,6 +67,8 @@ pub(crate) struct Selected {
     pub(crate) saved: Vec<(u32, u32)>,
     /// Results that are kept up to date (RFC 5267).
     pub(crate) contexts: Vec<imap::search::context::Context>,
+    /// NOTIFY shows new messages from this UID on (RFC 5465 5.2).
+    pub(crate) next_to_show: u32,
     /// How many keywords the last FLAGS answer named.
     pub(crate) keywords_told: usize,
 }

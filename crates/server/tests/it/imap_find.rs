@@ -120,6 +120,21 @@ async fn results_in_all_forms() {
     assert_eq!(ann.good("SEARCH $ SEEN").await.lines, ["SEARCH 1"]);
     ann.good("UID SEARCH RETURN (SAVE MAX) ALL").await;
     assert_eq!(ann.good("UID SEARCH UID $").await.lines, ["SEARCH 4"]);
+    // RFC 9394 3.2: what PARTIAL has shown, and the ends if they were asked for; with COUNT all.
+    for (returns, kept) in [
+        ("SAVE PARTIAL 2:3", "SEARCH 2 3"),
+        ("SAVE PARTIAL 2:2 MIN", "SEARCH 1 2"),
+        ("SAVE PARTIAL -1:-1 MIN", "SEARCH 1 4"),
+        ("SAVE PARTIAL 2:2 COUNT", "SEARCH 1 2 3 4"),
+    ] {
+        ann.good(&format!("SEARCH RETURN ({returns}) ALL")).await;
+        assert_eq!(ann.good("SEARCH $").await.lines, [kept], "{returns}");
+    }
+    // RFC 5182 2.1: BAD leaves it alone.
+    assert!(ann.ask("SEARCH RETURN (SAVE RELEVANCY) ALL").await.end.starts_with("BAD"));
+    assert_eq!(ann.good("SEARCH $").await.lines, ["SEARCH 1 2 3 4"]);
+    ann.good("UID SORT RETURN (SAVE PARTIAL 1:2) (REVERSE ARRIVAL) UTF-8 ALL").await;
+    assert_eq!(ann.good("SEARCH $").await.lines, ["SEARCH 3 4"]);
     let modseq = ann.good("SEARCH MODSEQ 1").await;
     assert!(modseq.one("SEARCH").contains("(MODSEQ "), "{modseq:?}");
     let mut new = Imap::of(&house, ANN).await;
@@ -193,7 +208,28 @@ async fn live_results_follow_the_mailbox() {
         ann.good("NOOP").await.with("REMOVEFROM"),
         [format!("ESEARCH (TAG \"{tag}\") UID REMOVEFROM (0 2)")]
     );
-    ann.good(&format!("CANCELUPDATE \"{tag}\"")).await;
+    // RFC 5267 4.3: a tag that is in use names no other result, and numbers mean what they meant.
+    ann.say(format!("{tag} SEARCH RETURN (UPDATE) ALL\r\n").as_bytes()).await;
+    assert!(ann.end(&tag).await.end.starts_with("BAD"));
+    ann.good("SEARCH RETURN (SAVE) 2").await;
+    let fixed = ann.begin("SEARCH RETURN (UPDATE) OR $ 1").await;
+    assert!(ann.end(&fixed).await.one("ESEARCH").ends_with("ALL 1:2"));
+    other.good("STORE 1 +FLAGS.SILENT (\\Deleted)").await;
+    other.good("EXPUNGE").await;
+    // RFC 5267 4.3.4: REMOVEFROM while the numbers still hold.
+    let told = ann.good("NOOP").await;
+    let lines: Vec<&str> = told.lines.iter().map(String::as_str).collect();
+    assert_eq!(
+        lines,
+        [
+            format!("ESEARCH (TAG \"{tag}\") UID REMOVEFROM (0 1)").as_str(),
+            &format!("ESEARCH (TAG \"{fixed}\") REMOVEFROM (0 1)"),
+            "1 EXPUNGE",
+        ]
+    );
+    other.good("STORE 1:* +FLAGS.SILENT ($Later)").await;
+    assert!(ann.good("NOOP").await.with("ESEARCH").is_empty());
+    ann.good(&format!("CANCELUPDATE \"{tag}\" \"{fixed}\"")).await;
     other.good("STORE 1 +FLAGS.SILENT (\\Seen)").await;
     assert!(ann.good("NOOP").await.with("ESEARCH").is_empty());
     for _ in 0..8 {
@@ -222,5 +258,16 @@ async fn several_mailboxes_are_searched_at_once() {
     let selected = ann.good("ESEARCH IN (selected) SUBJECT plan").await;
     assert!(selected.one("ESEARCH").ends_with("UID ALL 1,3"), "{selected:?}");
     assert!(ann.ask("ESEARCH IN (personal) RETURN (SAVE) ALL").await.end.starts_with("BAD"));
+    // RFC 7377 2.2: of the open mailbox alone they have a meaning; numbers beyond its end are no error (section 2).
+    ann.good("ESEARCH RETURN (SAVE COUNT) SUBJECT plan").await;
+    assert_eq!(ann.good("UID SEARCH $").await.lines, ["SEARCH 1 3"]);
+    let live = ann.begin("ESEARCH IN (selected) RETURN (UPDATE) DRAFT").await;
+    assert!(ann.end(&live).await.ok());
+    let told = ann.good("STORE 2 +FLAGS.SILENT (\\Draft)").await;
+    assert!(told.one("ESEARCH").ends_with("UID ADDTO (0 2)"), "{told:?}");
+    assert!(ann.good("ESEARCH 100:200").await.lines.is_empty());
+    assert_eq!(ann.good("SEARCH 100:200").await.lines, ["SEARCH"]);
+    ann.good("UNSELECT").await;
+    assert!(ann.ask("ESEARCH ALL").await.end.starts_with("BAD"));
     house.close().await;
 }

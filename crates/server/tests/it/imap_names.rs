@@ -270,7 +270,7 @@ async fn rights_are_given_within_the_domain() {
         ["MYRIGHTS \"Other Users/ann@example.test/inbox\" l"]
     );
     let possible = ann.good("LISTRIGHTS INBOX bob@example.test").await;
-    assert_eq!(possible.lines, ["LISTRIGHTS INBOX bob@example.test \"\" l r s w i p k x t e a"]);
+    assert_eq!(possible.lines, ["LISTRIGHTS INBOX bob@example.test \"\" l r s w i p k x t e a c d"]);
     house.close().await;
 }
 
@@ -396,6 +396,21 @@ async fn notify_tells_of_the_open_mailbox_and_of_others() {
     worker.good("EXPUNGE").await;
     assert!(watcher.is_quiet().await, "EXPUNGE waits for a command");
     assert_eq!(watcher.good("NOOP").await.with("EXPUNGE"), ["1 EXPUNGE"]);
+    // RFC 5465 3.1: one that is refused leaves the one before; 5.2: what NOOP announces is shown as well.
+    assert!(
+        watcher
+            .ask("NOTIFY SET (personal (AnnotationChange MessageNew MessageExpunge))")
+            .await
+            .end
+            .starts_with("NO")
+    );
+    let noop = watcher.begin("NOOP").await;
+    house.fill("ann@example.test", 1, b"Subject: late\r\n\r\nx\r\n").await;
+    let mut seen = Vec::new();
+    while !seen.iter().any(|line: &String| line.contains("RFC822.SIZE 20")) {
+        seen.push(watcher.line().await);
+    }
+    assert!(seen.iter().any(|line| line.starts_with(&noop)), "{seen:?}");
     watcher.good("NOTIFY NONE").await;
     worker.append("INBOX", &[("", LETTER)]).await;
     assert!(watcher.is_quiet().await);

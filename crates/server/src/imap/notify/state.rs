@@ -93,6 +93,18 @@ impl Plan {
         self.groups.iter().find(|group| multisearch::fits(&group.filter, name, subscribed))
     }
 
+    /// Mailboxes of whose messages the client may not be told though it may see their names (section 3.1).
+    pub(super) fn closed(&self, look: &Look) -> Vec<Change> {
+        let closed = look.mailboxes.iter().filter(|one| {
+            self.group(&one.name, &look.subscribed).is_some_and(|group| group.messages)
+                && !one.found.rights.holds(right::READ)
+        });
+        let attributes = || vec!["\\NoAccess"];
+        closed
+            .map(|one| Change::Name { name: one.name.clone(), attributes: attributes(), old: None })
+            .collect()
+    }
+
     /// STATUS of all mailboxes of whose messages is told.
     pub(super) fn states(&self, look: &Look) -> Vec<Change> {
         let told = look.mailboxes.iter().filter(|one| {

@@ -11,7 +11,7 @@ use crate::session::imap::ImapSession;
 use proto::imap::code::Code;
 use proto::imap::command::{Key, Search};
 use proto::imap::encode;
-use proto::imap::set::Set;
+use proto::imap::set::{Set, SetOrSaved};
 use proto::machine::Machine as _;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -39,12 +39,38 @@ pub(crate) fn keep(s: &mut ImapSession, search: &Search, uids: &[u32]) {
     let tag = s.machine.tag().to_owned();
     let Some(open) = s.user.as_deref_mut().and_then(|user| user.selected.as_mut()) else { return };
     let held: usize = open.contexts.iter().map(|context| context.found.len()).sum();
-    // Sequence numbers of a saved result move with every search: such a key cannot be asked again.
     if open.contexts.len() >= CONTEXTS_MAX || held + uids.len() > UIDS_MAX {
         return refuse(s, tag);
     }
     let found = uids.iter().copied().collect();
-    open.contexts.push(Context { tag, key: search.key.clone(), uid: search.uid, found });
+    let key = freeze(&search.key, &open.view, &open.saved);
+    open.contexts.push(Context { tag, key, uid: search.uid, found });
+}
+
+/// A tag that names a live result already cannot name another (RFC 5267 4.3).
+pub(crate) fn is_taken(s: &ImapSession) -> bool {
+    let tag = s.machine.tag();
+    s.selected().is_some_and(|open| open.contexts.iter().any(|context| context.tag == tag))
+}
+
+/// The key with what its sequence numbers and `$` mean now (RFC 5267 4.3): both move while the result lives.
+fn freeze(key: &Key, view: &View, saved: &[(u32, u32)]) -> Key {
+    let frozen = |key: &Key| Box::new(freeze(key, view, saved));
+    match key {
+        Key::And(keys) => Key::And(keys.iter().map(|key| freeze(key, view, saved)).collect()),
+        Key::Or(one, other) => Key::Or(frozen(one), frozen(other)),
+        Key::Not(key) => Key::Not(frozen(key)),
+        Key::Fuzzy(key) => Key::Fuzzy(frozen(key)),
+        Key::Set(SetOrSaved::Set(set)) => {
+            let known = set.resolve(view.len()).into_iter();
+            let uids = known.filter_map(|(from, to)| Some((view.uid(from)?, view.uid(to.min(view.len()))?)));
+            Key::Uid(SetOrSaved::Set(Set(uids.collect())))
+        }
+        Key::Set(SetOrSaved::Saved) | Key::Uid(SetOrSaved::Saved) => {
+            Key::Uid(SetOrSaved::Set(Set(saved.to_vec())))
+        }
+        key => key.clone(),
+    }
 }
 
 /// Says that a result is not kept up to date.
@@ -59,8 +85,17 @@ pub(crate) fn cancel(s: &mut ImapSession, tags: &[String]) {
     }
 }
 
-/// The client's view has moved on: tells what that does to live results. REMOVEFROM of what vanished is told by UID alone; by
-/// sequence number EXPUNGE has said it (RFC 5267 4.3.3).
+/// These messages (UID, and number of the client's view) are about to be told as gone: RFC 5267 4.3.4 wants REMOVEFROM before
+/// that, while the numbers still hold.
+pub(crate) fn vanishing(contexts: &mut [Context], vanished: &[(u32, u32)], out: &mut Vec<u8>) {
+    for context in contexts {
+        let gone = vanished.iter().filter(|(uid, _)| context.found.remove(uid));
+        let numbers = gone.map(|(uid, seq)| if context.uid { *uid } else { *seq }).collect();
+        write(&context.tag, context.uid, "REMOVEFROM", numbers, out);
+    }
+}
+
+/// The client's view has moved on, and what vanished has been told: tells what the rest does to live results.
 pub(crate) async fn moved(s: &mut ImapSession, view: &Arc<View>, diff: &Diff) {
     let Some(open) = s.user.as_deref_mut().and_then(|user| user.selected.as_mut()) else { return };
     if open.contexts.is_empty() {
@@ -78,9 +113,7 @@ pub(crate) async fn moved(s: &mut ImapSession, view: &Arc<View>, diff: &Diff) {
             lost.push(context.tag.clone());
             continue;
         };
-        let vanished = diff.vanished.iter().map(|(uid, _)| *uid);
-        let gone: Vec<u32> = vanished.filter(|uid| context.found.remove(uid)).collect();
-        let mut removed = if context.uid { gone } else { Vec::new() };
+        let mut removed = Vec::new();
         let mut added = Vec::new();
         for seq in among.seqs() {
             let Some(uid) = view.uid(seq) else { continue };
@@ -93,7 +126,6 @@ pub(crate) async fn moved(s: &mut ImapSession, view: &Arc<View>, diff: &Diff) {
                 removed.push(number);
             }
         }
-        removed.sort_unstable();
         let out = s.machine.output();
         write(&context.tag, context.uid, "REMOVEFROM", removed, out);
         write(&context.tag, context.uid, "ADDTO", added, out);
