@@ -13,8 +13,10 @@
 mod certificates;
 mod client;
 mod facts;
+mod tickets;
 
 pub use certificates::{CertificateError, Certificates, Pair};
+pub use tickets::KEY_SECONDS;
 
 use crate::stream::{Socket, Stream};
 use client::ClientAuthority;
@@ -27,6 +29,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tickets::Tickets;
 use tokio::net::TcpStream;
 
 /// Why a handshake failed.
@@ -90,6 +93,7 @@ impl From<Failure> for Refused {
 #[derive(Clone, Debug)]
 pub struct Shared {
     plain: ServerConfig,
+    tickets: Arc<Tickets>,
 }
 
 /// Shakes hands for the listeners of one protocol.
@@ -117,14 +121,20 @@ impl Shared {
             .map_err(failed)?
             .with_no_client_auth()
             .with_cert_resolver(certificates);
-        // Six hours a key, accepted for twelve.
-        plain.ticketer = aws_lc_rs::Ticketer::new().map_err(failed)?;
+        let tickets = Arc::new(Tickets::new(crate::now()).map_err(failed)?);
+        plain.ticketer = tickets.clone();
         // Tickets carry the state; a cache of our own would only hold memory.
         plain.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
         // A mail client comes back with one connection, and gets a new ticket each time.
         plain.send_tls13_tickets = 1;
         plain.max_early_data_size = 0;
-        Ok(Shared { plain })
+        Ok(Shared { plain, tickets })
+    }
+
+    /// Turns the keys of session tickets before their time, [`KEY_SECONDS`]: tickets of the key before are
+    /// taken until the next turn, older ones are not. Twice in a row forgets all tickets.
+    pub fn turn_ticket_keys(&self) {
+        self.tickets.turn(crate::now());
     }
 
     /// An acceptor for listeners of `protocol`. With `client_authorities`, a PEM file, clients are

@@ -211,6 +211,57 @@ async fn tickets_resume_and_establish_the_same_facts() {
     }
 }
 
+/// The keys turn once: a ticket from before still resumes. Twice: it does not, and the handshake is full.
+#[tokio::test]
+async fn a_ticket_outlives_one_turn_of_the_keys_and_not_two() {
+    let keys = Keys::ecdsa();
+    let plan = Plan::new(Protection::Implicit);
+    let shared = Shared::new(keys.certificates.clone()).unwrap();
+    let acceptor = shared.acceptor(plan.protocol, None, plan.tls).unwrap();
+    let service = run(plan, Arc::new(acceptor));
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        let clients = [with_versions(&keys, &[version]), with_versions(&keys, &[version])];
+        let visit = async |config: &Arc<ClientConfig>| {
+            let mut tls = connect_tls(service.address, config.clone()).await;
+            line(&mut tls).await;
+            assert_eq!(ask(&mut tls, "QUIT").await, "221 bye");
+            tls.get_ref().1.handshake_kind().unwrap()
+        };
+        for config in &clients {
+            assert_eq!(visit(config).await, HandshakeKind::Full, "{version:?}");
+        }
+        shared.turn_ticket_keys();
+        assert_eq!(visit(&clients[0]).await, HandshakeKind::Resumed, "{version:?}, one turn");
+        shared.turn_ticket_keys();
+        // The second client's ticket is two turns old; the first has got a new one meanwhile.
+        assert_eq!(visit(&clients[1]).await, HandshakeKind::Full, "{version:?}, two turns");
+        assert_eq!(visit(&clients[0]).await, HandshakeKind::Resumed, "{version:?}, the new ticket");
+    }
+}
+
+/// RFC 8446 8: what is sent early can be replayed, so no ticket allows it.
+#[tokio::test]
+async fn no_ticket_allows_early_data() {
+    let keys = Keys::ecdsa();
+    let service = keys.run(Plan::new(Protection::Implicit));
+    let mut config = client(&keys.authority_file());
+    config.enable_early_data = true;
+    let config = Arc::new(config);
+    let mut first = connect_tls(service.address, config.clone()).await;
+    line(&mut first).await;
+    assert_eq!(ask(&mut first, "QUIT").await, "221 bye");
+    let mut next =
+        rustls::ClientConnection::new(config.clone(), ServerName::try_from(HOST).unwrap()).unwrap();
+    assert!(next.early_data().is_none());
+    // It is the ticket that says so: this client has one, and it is good.
+    let second = connect_tls(service.address, config).await;
+    assert_eq!(
+        second.get_ref().1.handshake_kind(),
+        Some(HandshakeKind::Full),
+        "`next` has taken the only one"
+    );
+}
+
 #[tokio::test]
 async fn alpn_never_fails_and_is_answered_where_it_fits() {
     let keys = Keys::ecdsa();
