@@ -5,6 +5,7 @@ pub mod authority;
 pub mod drive;
 pub mod listen;
 pub mod local;
+pub mod network;
 mod pool;
 mod squeeze;
 mod stream;

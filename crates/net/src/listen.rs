@@ -10,6 +10,7 @@
 //! Deliberately not here: what is said to a client. The [`Service`] knows the words.
 
 use crate::drive::{self, Ends, Session, drive};
+use crate::network::{Network, Prefix};
 use crate::stream::Stream;
 use crate::tls::{Acceptor, Failure, accept};
 use proto::hello::{Alert, alert};
@@ -19,7 +20,7 @@ use proto::service::{Listener, Protection};
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -63,13 +64,15 @@ pub trait Service: Send + Sync + 'static {
 pub struct Limits {
     /// Open connections over all listeners (default 10,000).
     pub connections_max: u32,
-    /// Open connections from one IPv4 /24 or IPv6 /48 (default 200). Loopback is exempt.
+    /// Open connections from one network ([`Prefix::SITE`]; default 200).
     pub network_connections_max: u32,
+    /// Loopback is our own host (a webmail, a proxy) and stands for many people: no network (default true).
+    pub loopback_exempt: bool,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { connections_max: 10_000, network_connections_max: 200 }
+        Limits { connections_max: 10_000, network_connections_max: 200, loopback_exempt: true }
     }
 }
 
@@ -92,14 +95,14 @@ pub struct Gate {
 #[derive(Debug, Default)]
 struct Counts {
     total: u32,
-    networks: HashMap<IpAddr, u32>,
+    networks: HashMap<Network, u32>,
 }
 
 /// A place in the [`Gate`], given back when dropped.
 #[derive(Debug)]
 struct Place {
     gate: Arc<Gate>,
-    network: Option<IpAddr>,
+    network: Option<Network>,
 }
 
 impl Gate {
@@ -116,7 +119,8 @@ impl Gate {
     }
 
     fn enter(self: &Arc<Gate>, peer: IpAddr) -> Result<Place, Full> {
-        let network = network_of(peer);
+        let exempt = self.limits.loopback_exempt && peer.to_canonical().is_loopback();
+        let network = (!exempt).then(|| Prefix::SITE.of(peer));
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.total >= self.limits.connections_max {
             return Err(Full::Service);
@@ -143,21 +147,6 @@ impl Drop for Place {
             if *count == 0 {
                 counts.networks.remove(&network);
             }
-        }
-    }
-}
-
-/// The /24 or /48 of an address; `None` for loopback, which is our own host.
-fn network_of(address: IpAddr) -> Option<IpAddr> {
-    match address.to_canonical() {
-        own if own.is_loopback() => None,
-        IpAddr::V4(v4) => {
-            let [a, b, c, _] = v4.octets();
-            Some(IpAddr::from([a, b, c, 0]))
-        }
-        IpAddr::V6(v6) => {
-            let [a, b, c, ..] = v6.segments();
-            Some(IpAddr::V6(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0)))
         }
     }
 }
@@ -445,17 +434,8 @@ mod tests {
     }
 
     #[test]
-    fn networks_are_24_and_48_bits() {
-        assert_eq!(network_of(ip("192.0.2.77")), Some(ip("192.0.2.0")));
-        assert_eq!(network_of(ip("::ffff:192.0.2.77")), Some(ip("192.0.2.0")));
-        assert_eq!(network_of(ip("2001:db8:1:2::3")), Some(ip("2001:db8:1::")));
-        assert_eq!(network_of(ip("127.0.0.1")), None);
-        assert_eq!(network_of(ip("::1")), None);
-    }
-
-    #[test]
     fn the_gate_counts_and_gives_back() {
-        let gate = Gate::new(Limits { connections_max: 3, network_connections_max: 2 });
+        let gate = Gate::new(Limits { connections_max: 3, network_connections_max: 2, ..Limits::default() });
         let first = gate.enter(ip("192.0.2.1")).unwrap();
         let _second = gate.enter(ip("192.0.2.2")).unwrap();
         assert_eq!(gate.enter(ip("192.0.2.3")).unwrap_err(), Full::Network);

@@ -30,6 +30,7 @@ impl Settings {
                 connections_max: u32::try_from(self.connections.connections_max).unwrap_or(u32::MAX),
                 network_connections_max: u32::try_from(self.connections.connections_per_network_max)
                     .unwrap_or(u32::MAX),
+                ..net::listen::Limits::default()
             },
             smtp: self.smtp.limits.clone(),
             pop3: self.pop3.limits.clone(),

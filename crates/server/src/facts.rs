@@ -5,9 +5,9 @@
 
 use crate::clock::unix_now;
 use crate::session::Origin;
+use net::network::Prefix;
 use net::tls::Failure;
 use proto::proof::{AccountId, Security};
-use std::net::IpAddr;
 use store::Store;
 use store::system::ledger::FactKey;
 
@@ -80,7 +80,7 @@ pub fn record(
         cipher: tls.map(|t| t.cipher.to_owned()).unwrap_or_default(),
         mechanism: mechanism.to_owned(),
         client: printable(client),
-        network: network(origin.ends.peer.ip()),
+        network: Prefix::SITE.of(origin.ends.peer.ip()).to_string(),
     };
     store.ledger().record(key, unix_now());
 }
@@ -111,24 +111,9 @@ pub fn record_handshake(store: &Store, origin: &Origin, failure: &Failure) {
         cipher: String::new(),
         mechanism: String::new(),
         client: String::new(),
-        network: network(origin.ends.peer.ip()),
+        network: Prefix::SITE.of(origin.ends.peer.ip()).to_string(),
     };
     store.ledger().record(key, unix_now());
-}
-
-/// The network a peer is counted under: /24 of IPv4, /48 of IPv6.
-#[must_use]
-pub fn network(ip: IpAddr) -> String {
-    match ip.to_canonical() {
-        IpAddr::V4(v4) => {
-            let [a, b, c, _] = v4.octets();
-            format!("{a}.{b}.{c}.0/24")
-        }
-        IpAddr::V6(v6) => {
-            let [a, b, c, ..] = v6.segments();
-            format!("{a:x}:{b:x}:{c:x}::/48")
-        }
-    }
 }
 
 /// At most 128 octets, control characters replaced: what a client says of itself is hostile.
@@ -146,13 +131,6 @@ fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn networks() {
-        assert_eq!(network("192.0.2.77".parse().expect("ip")), "192.0.2.0/24");
-        assert_eq!(network("::ffff:192.0.2.77".parse().expect("ip")), "192.0.2.0/24");
-        assert_eq!(network("2001:db8:1:2::5".parse().expect("ip")), "2001:db8:1::/48");
-    }
 
     #[test]
     fn client_names_are_cut_and_cleaned() {

@@ -3,6 +3,7 @@
 mod certificates;
 mod conversation;
 mod foreign;
+mod limits;
 mod memory;
 mod talk;
 mod transcripts;

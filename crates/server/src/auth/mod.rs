@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use store::Store;
 use store::system::directory::{AccountRecord, Credentials};
-use throttle::{AccountKey, Attempt, Network, Throttle};
+use throttle::{AccountKey, Attempt, Throttle, network_of};
 use tokio::sync::Semaphore;
 
 /// Everything that can be set.
@@ -262,7 +262,7 @@ impl Auth {
         let key = self.0.key(user);
         match context.put(None) {
             Some(attempt) if attempt.is_for(key) => attempt.proven(),
-            _ => self.0.throttle.owner_was_here(key, Network::of(context.peer), self.0.clock.tick()),
+            _ => self.0.throttle.owner_was_here(key, network_of(context.peer), self.0.clock.tick()),
         }
         Ok(Authenticated::checked(account.id, account.address, mechanism))
     }
@@ -270,7 +270,7 @@ impl Auth {
     /// Counts a challenge that is about to be handed out, and waits if it must.
     async fn challenge(&self, context: &Context, user: &str) {
         let (attempt, delay) =
-            self.0.throttle.begin(self.0.key(user), Network::of(context.peer), &self.0.clock);
+            self.0.throttle.begin(self.0.key(user), network_of(context.peer), &self.0.clock);
         // What was there before had no success: dropping it counts it.
         drop(context.put(Some(attempt)));
         wait(delay).await;
@@ -287,7 +287,7 @@ impl Auth {
         {
             return Ok(true);
         }
-        let (attempt, delay) = inner.throttle.begin(inner.key(user), Network::of(context.peer), &inner.clock);
+        let (attempt, delay) = inner.throttle.begin(inner.key(user), network_of(context.peer), &inner.clock);
         wait(delay).await;
         let credentials = inner.to_check(user, found);
         let Some(right) = self.hash(credentials, password.clone()).await else {

@@ -10,8 +10,9 @@
 //! lock: the time is an argument.
 
 use super::recent::Recent;
+use net::network::{Network, Prefix};
 use proto::machine::Tick;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -51,35 +52,19 @@ impl Default for Settings {
     }
 }
 
-/// A network as far as guessing is concerned: /24 of IPv4, /56 of IPv6 (what one
-/// customer usually gets; whoever has that can change the rest at will).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Network([u8; 8]);
+/// A network as far as guessing is concerned. Of IPv6 what one customer usually gets: whoever has a /56 can
+/// change the rest at will, and all of a /48 would slow a provider's whole street for one of its houses.
+const GUESSER: Prefix = Prefix { ipv4_bits: Prefix::SITE.ipv4_bits, ipv6_bits: 56 };
 
-impl Network {
-    /// The network of an address; IPv4 written as IPv6 is IPv4.
-    #[must_use]
-    pub fn of(address: IpAddr) -> Network {
-        let mut key = [0; 8];
-        match address.to_canonical() {
-            IpAddr::V4(v4) => {
-                key[0] = 4;
-                key[1..4].copy_from_slice(&v4.octets()[..3]);
-            }
-            IpAddr::V6(v6) => {
-                key[0] = 6;
-                key[1..].copy_from_slice(&v6.octets()[..7]);
-            }
-        }
-        Network(key)
-    }
+/// The network that an address's guesses are counted for.
+pub(super) fn network_of(address: IpAddr) -> Network {
+    GUESSER.of(address)
+}
 
-    /// Our own host. What comes from there (a webmail, a proxy, a test) stands for many
-    /// people, so its failures are counted for their accounts and not for it.
-    fn is_own_host(self) -> bool {
-        self == Network::of(IpAddr::from([127, 0, 0, 1]))
-            || self == Network::of(std::net::Ipv6Addr::LOCALHOST.into())
-    }
+/// Our own host. What comes from there (a webmail, a proxy, a test) stands for many
+/// people, so its failures are counted for their accounts and not for it.
+fn is_own_host(network: Network) -> bool {
+    [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()].into_iter().any(|own| network == network_of(own))
 }
 
 /// A name, keyed and hashed by the caller, so that memory does not depend on its length.
@@ -159,7 +144,7 @@ impl Throttle {
             return crowd.max(failures(Some(&pair.count), settings.account_failures_free));
         }
         let by_account = failures(counts.accounts.get(&account), settings.account_failures_free);
-        if network.is_own_host() {
+        if is_own_host(network) {
             return crowd.max(by_account);
         }
         crowd.max(by_account).max(failures(counts.networks.get(&network), settings.network_failures_free))
@@ -276,7 +261,7 @@ mod tests {
         }
 
         fn begin(&self, account: AccountKey, from: &str) -> (Attempt, u64) {
-            let network = Network::of(from.parse().unwrap());
+            let network = network_of(from.parse().unwrap());
             let (attempt, delay) = self.throttle.begin(account, network, &self.clock);
             (attempt, delay.as_millis() as u64)
         }
@@ -288,7 +273,7 @@ mod tests {
 
     #[test]
     fn networks() {
-        let of = |text: &str| Network::of(text.parse().unwrap());
+        let of = |text: &str| network_of(text.parse().unwrap());
         assert_eq!(of("192.0.2.1"), of("192.0.2.255"));
         assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.9"));
         assert_ne!(of("192.0.2.1"), of("192.0.3.1"));
