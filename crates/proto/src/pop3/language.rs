@@ -1,7 +1,11 @@
-//! The machine's own texts, in the languages that LANG offers (RFC 6856 section 3).
+//! What is said to people, by the machine and by the session above it, in the languages that LANG offers
+//! (RFC 6856 section 3).
 //!
 //! Texts are UTF-8 and short: a reply line has 512 octets at most (RFC 1939
-//! section 3). What the session says (counts, errors of the store) is English.
+//! section 3). A `{}` is a place for a number, see [`Language::say`]. Deliberately not here: the advice for a
+//! login in clear, which `advice` words in English for all protocols.
+
+use std::fmt::Write as _;
 
 /// A language of [`LANGUAGES`], as its place there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,7 +18,7 @@ pub const LANGUAGES: [(&str, &str); 5] =
 /// `i-default` (RFC 2277 section 4.5): English that everybody can read.
 pub const DEFAULT_TAG: &str = "i-default";
 
-/// What the machine says by itself.
+/// What is said to people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Text {
     /// Greeting, behind our name.
@@ -61,6 +65,44 @@ pub enum Text {
     Bye,
     /// The service stops.
     Stopping,
+    /// Login succeeded: how many messages there are.
+    LoggedIn,
+    /// RETR: the size of a message.
+    Octets,
+    /// How many messages, and their octets.
+    Totals,
+    /// TOP.
+    TopFollows,
+    /// DELE.
+    Marked,
+    /// QUIT, and something was deleted.
+    DeletedBye,
+    /// QUIT, and the mailbox was deleted meanwhile.
+    MailboxGone,
+    /// QUIT failed.
+    NothingDeleted,
+    /// A number beyond the last, or of a message that is marked deleted.
+    NoSuchMessage,
+    /// Another client expunged the message.
+    DeletedElsewhere,
+    /// The store failed.
+    MessageUnreadable,
+    /// Wrong password or no such user.
+    WrongPassword,
+    /// Channel binding failed.
+    ChannelBinding,
+    /// A SASL message that is none.
+    MalformedLogin,
+    /// The directory cannot be read.
+    CannotCheck,
+    /// The maildrop is locked (RFC 2449 section 8.1.1).
+    InUse,
+    /// Login too soon after the one before (RFC 2449 section 8.1.2).
+    TooSoon,
+    /// The account has no INBOX.
+    NoMailbox,
+    /// The store failed at login.
+    MaildropUnreadable,
 }
 
 impl Language {
@@ -86,10 +128,22 @@ impl Language {
     pub fn text(self, text: Text) -> &'static str {
         TEXTS[text as usize].1[self.0]
     }
+
+    /// A text in this language with numbers in its places.
+    #[must_use]
+    pub fn say(self, text: Text, numbers: &[u64]) -> String {
+        let mut pieces = self.text(text).split("{}");
+        let mut said = pieces.next().unwrap_or_default().to_owned();
+        for (piece, number) in pieces.zip(numbers) {
+            // Writing to a String cannot fail.
+            let _ = write!(said, "{number}{piece}");
+        }
+        said
+    }
 }
 
 /// One row a text, in the order of [`Text`]; one column a language.
-const TEXTS: [(Text, [&str; LANGUAGES.len()]); 22] = [
+const TEXTS: [(Text, [&str; LANGUAGES.len()]); 41] = [
     (Text::Ready, ["ready", "bereit", "έτοιμο", "listo", "prêt"]),
     (
         Text::Unknown,
@@ -253,6 +307,178 @@ const TEXTS: [(Text, [&str; LANGUAGES.len()]); 22] = [
             "le service redémarre, réessayez bientôt",
         ],
     ),
+    (Text::LoggedIn, ["{} messages", "{} Nachrichten", "{} μηνύματα", "{} mensajes", "{} messages"]),
+    (Text::Octets, ["{} octets", "{} Oktette", "{} οκτάδες", "{} octetos", "{} octets"]),
+    (
+        Text::Totals,
+        [
+            "{} messages, {} octets",
+            "{} Nachrichten, {} Oktette",
+            "{} μηνύματα, {} οκτάδες",
+            "{} mensajes, {} octetos",
+            "{} messages, {} octets",
+        ],
+    ),
+    (
+        Text::TopFollows,
+        [
+            "Top of message follows",
+            "Anfang der Nachricht folgt",
+            "ακολουθεί η αρχή του μηνύματος",
+            "sigue el principio del mensaje",
+            "le début du message suit",
+        ],
+    ),
+    (
+        Text::Marked,
+        [
+            "Marked for deletion at QUIT",
+            "wird bei QUIT gelöscht",
+            "θα διαγραφεί με το QUIT",
+            "se borrará con QUIT",
+            "sera supprimé à QUIT",
+        ],
+    ),
+    (
+        Text::DeletedBye,
+        [
+            "Deleted, bye",
+            "gelöscht, auf Wiedersehen",
+            "διαγράφηκαν, αντίο",
+            "borrado, adiós",
+            "supprimé, au revoir",
+        ],
+    ),
+    (
+        Text::MailboxGone,
+        [
+            "The mailbox is gone, bye",
+            "das Postfach gibt es nicht mehr, auf Wiedersehen",
+            "η θυρίδα δεν υπάρχει πια, αντίο",
+            "el buzón ya no existe, adiós",
+            "la boîte n'existe plus, au revoir",
+        ],
+    ),
+    (
+        Text::NothingDeleted,
+        [
+            "Nothing was deleted: the mailbox cannot be written now",
+            "nichts gelöscht: das Postfach ist jetzt nicht beschreibbar",
+            "δεν διαγράφηκε τίποτα: η θυρίδα δεν είναι εγγράψιμη τώρα",
+            "no se borró nada: no se puede escribir en el buzón ahora",
+            "rien n'a été supprimé: la boîte ne peut être modifiée à présent",
+        ],
+    ),
+    (
+        Text::NoSuchMessage,
+        [
+            "No such message",
+            "keine solche Nachricht",
+            "δεν υπάρχει τέτοιο μήνυμα",
+            "no existe ese mensaje",
+            "ce message n'existe pas",
+        ],
+    ),
+    (
+        Text::DeletedElsewhere,
+        [
+            "This message was deleted by another client",
+            "diese Nachricht hat ein anderes Programm gelöscht",
+            "το μήνυμα διαγράφηκε από άλλο πρόγραμμα",
+            "otro programa borró este mensaje",
+            "ce message a été supprimé par un autre programme",
+        ],
+    ),
+    (
+        Text::MessageUnreadable,
+        [
+            "The message cannot be read now, try again later",
+            "die Nachricht ist jetzt nicht lesbar, bitte später noch einmal",
+            "το μήνυμα δεν διαβάζεται τώρα, δοκιμάστε αργότερα",
+            "no se puede leer el mensaje ahora, inténtelo más tarde",
+            "le message ne peut être lu à présent, réessayez plus tard",
+        ],
+    ),
+    (
+        Text::WrongPassword,
+        [
+            "Wrong user name or password; the user name is the full mail address",
+            "Benutzername oder Passwort falsch; der Benutzername ist die ganze Mailadresse",
+            "λάθος όνομα ή κωδικός· το όνομα χρήστη είναι ολόκληρη η διεύθυνση",
+            "usuario o contraseña incorrectos; el usuario es la dirección completa",
+            "nom ou mot de passe incorrect; le nom est l'adresse complète",
+        ],
+    ),
+    (
+        Text::ChannelBinding,
+        [
+            "Channel binding does not match: somebody may be reading along",
+            "Kanalbindung stimmt nicht: vielleicht liest jemand mit",
+            "η σύνδεση καναλιού δεν ταιριάζει: ίσως κάποιος παρακολουθεί",
+            "el canal no coincide: alguien puede estar leyendo",
+            "la liaison au canal ne correspond pas: quelqu'un lit peut-être",
+        ],
+    ),
+    (
+        Text::MalformedLogin,
+        [
+            "Malformed login message",
+            "Anmeldung nicht verständlich",
+            "μη έγκυρο μήνυμα σύνδεσης",
+            "mensaje de acceso mal formado",
+            "message de connexion mal formé",
+        ],
+    ),
+    (
+        Text::CannotCheck,
+        [
+            "The service cannot check logins now, try again later",
+            "Anmeldungen sind jetzt nicht prüfbar, bitte später noch einmal",
+            "η σύνδεση δεν ελέγχεται τώρα, δοκιμάστε αργότερα",
+            "no se puede comprobar el acceso ahora, inténtelo más tarde",
+            "la connexion ne peut être vérifiée à présent, réessayez plus tard",
+        ],
+    ),
+    (
+        Text::InUse,
+        [
+            "Another POP3 session is reading this maildrop, try again later",
+            "dieses Postfach liest gerade eine andere POP3-Sitzung, bitte später noch einmal",
+            "άλλη συνεδρία POP3 διαβάζει τη θυρίδα, δοκιμάστε αργότερα",
+            "otra sesión POP3 lee este buzón, inténtelo más tarde",
+            "une autre session POP3 lit cette boîte, réessayez plus tard",
+        ],
+    ),
+    (
+        Text::TooSoon,
+        [
+            "Wait {} seconds between two logins",
+            "zwischen zwei Anmeldungen {} Sekunden warten",
+            "περιμένετε {} δευτερόλεπτα ανάμεσα σε δύο συνδέσεις",
+            "espere {} segundos entre dos accesos",
+            "attendez {} secondes entre deux connexions",
+        ],
+    ),
+    (
+        Text::NoMailbox,
+        [
+            "This account has no mailbox, ask your provider",
+            "dieses Konto hat kein Postfach, bitte den Anbieter fragen",
+            "ο λογαριασμός δεν έχει θυρίδα, ρωτήστε τον πάροχο",
+            "esta cuenta no tiene buzón, pregunte a su proveedor",
+            "ce compte n'a pas de boîte, demandez à votre fournisseur",
+        ],
+    ),
+    (
+        Text::MaildropUnreadable,
+        [
+            "The maildrop cannot be read now, try again later",
+            "das Postfach ist jetzt nicht lesbar, bitte später noch einmal",
+            "η θυρίδα δεν διαβάζεται τώρα, δοκιμάστε αργότερα",
+            "no se puede leer el buzón ahora, inténtelo más tarde",
+            "la boîte ne peut être lue à présent, réessayez plus tard",
+        ],
+    ),
 ];
 
 #[cfg(test)]
@@ -271,12 +497,21 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_put_in() {
+        let (german, _) = Language::find("de").unwrap();
+        assert_eq!(german.say(Text::Totals, &[3, 520]), "3 Nachrichten, 520 Oktette");
+        assert_eq!(german.say(Text::Bye, &[]), "auf Wiedersehen");
+    }
+
+    #[test]
     fn each_text_is_in_its_row_and_in_english_ascii() {
-        assert_eq!(TEXTS.len(), Text::Stopping as usize + 1, "the last text has the last row");
+        assert_eq!(TEXTS.len(), Text::MaildropUnreadable as usize + 1, "the last text has the last row");
         for (at, (text, row)) in TEXTS.iter().enumerate() {
             assert_eq!(*text as usize, at);
             assert!(row[0].is_ascii());
-            assert!(row.iter().all(|text| !text.is_empty() && text.len() < 120));
+            assert!(row.iter().all(|text| !text.is_empty() && text.len() < 240));
+            let places = |text: &str| text.matches("{}").count();
+            assert!(row.iter().all(|text| places(text) == places(row[0])), "{text:?}");
         }
     }
 }

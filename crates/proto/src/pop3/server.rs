@@ -262,6 +262,12 @@ impl Server {
         self.utf8
     }
 
+    /// The language that the client has chosen; all texts of the session are in it (RFC 6856 section 3.2).
+    #[must_use]
+    pub fn tongue(&self) -> Language {
+        self.language
+    }
+
     fn answered(&mut self) {
         self.wait = Wait::Command;
         self.answered = true;

@@ -11,6 +11,7 @@ use crate::facts::{self, Outcome};
 use crate::maildrop::{Busy, MaildropLock};
 use net::drive::{End, Next, Session, Wire};
 use proto::machine::Machine;
+use proto::pop3::language::Text;
 use proto::pop3::server::{Code, Server};
 use proto::pop3::{Event, Refusal};
 use proto::proof::{Authenticated, Security};
@@ -23,7 +24,6 @@ use store::account::{Account, MessageRow, Refused, View};
 const FLUSH_BYTES: usize = 64 << 10;
 /// The mailbox that POP3 serves (RFC 9051 5.1: the one that always exists).
 const MAILDROP: &str = store::account::INBOX;
-const NO_SUCH: &str = "No such message";
 
 /// One connection.
 #[derive(Debug)]
@@ -67,24 +67,27 @@ impl Pop3Session {
     }
 
     async fn login_step(&mut self, login: Login) {
-        match login {
-            Login::Challenge(challenge) => self.machine.auth_challenge(&challenge),
-            Login::Done(who) => self.open(&who).await,
-            Login::Failed(Failure::Temporary) => {
-                self.machine
-                    .login_failed(Code::SysTemp, "The service cannot check logins now, try again later");
-            }
-            Login::Failed(Failure::Malformed) => {
-                self.machine.login_failed(Code::Auth, "Malformed login message")
-            }
-            Login::Failed(Failure::ChannelBinding) => self
-                .machine
-                .login_failed(Code::Auth, "Channel binding does not match: somebody may be reading along"),
-            Login::Failed(Failure::Credentials | Failure::Aborted) => self.machine.login_failed(
-                Code::Auth,
-                "Wrong user name or password; the user name is the full mail address",
-            ),
-        }
+        let (code, text) = match login {
+            Login::Challenge(challenge) => return self.machine.auth_challenge(&challenge),
+            Login::Done(who) => return self.open(&who).await,
+            Login::Failed(Failure::Temporary) => (Code::SysTemp, Text::CannotCheck),
+            Login::Failed(Failure::Malformed) => (Code::Auth, Text::MalformedLogin),
+            Login::Failed(Failure::ChannelBinding) => (Code::Auth, Text::ChannelBinding),
+            Login::Failed(Failure::Credentials | Failure::Aborted) => (Code::Auth, Text::WrongPassword),
+        };
+        self.login_failed(code, text);
+    }
+
+    fn login_failed(&mut self, code: Code, text: Text) {
+        self.machine.login_failed(code, self.machine.tongue().text(text));
+    }
+
+    fn err(&mut self, code: Option<Code>, text: Text) {
+        self.machine.err(code, self.machine.tongue().text(text));
+    }
+
+    fn say(&self, text: Text, numbers: &[u64]) -> String {
+        self.machine.tongue().say(text, numbers)
     }
 
     /// Opens the maildrop of a user who has logged in.
@@ -93,11 +96,10 @@ impl Pop3Session {
         let lock = match self.app.maildrops.lock(who.account(), delay, net::now()) {
             Ok(lock) => lock,
             Err(Busy::InUse) => {
-                let text = "Another POP3 session is reading this maildrop, try again later";
-                return self.machine.login_failed(Code::InUse, text);
+                return self.login_failed(Code::InUse, Text::InUse);
             }
             Err(Busy::TooSoon) => {
-                let text = format!("Wait {delay} seconds between two logins");
+                let text = self.say(Text::TooSoon, &[delay.into()]);
                 return self.machine.login_failed(Code::LoginDelay, &text);
             }
         };
@@ -105,19 +107,19 @@ impl Pop3Session {
         let reader = account.clone();
         match tokio::task::spawn_blocking(move || reader.view(MAILDROP)).await {
             Ok(Ok(Some(view))) => {
-                let text = format!("{} messages", view.len());
+                let text = self.say(Text::LoggedIn, &[view.len().into()]);
                 let deleted = vec![false; view.len() as usize];
                 self.drop = Some(Box::new(Maildrop { account, view, deleted, _lock: lock }));
                 self.machine.logged_in(&text);
             }
             Ok(Ok(None)) => {
-                self.machine.login_failed(Code::SysPerm, "This account has no mailbox, ask your provider");
+                self.login_failed(Code::SysPerm, Text::NoMailbox);
             }
             Ok(Err(error)) => {
                 tracing::error!(session = self.origin.id_text(), %error, "cannot open maildrop");
-                self.machine.login_failed(Code::SysTemp, "The maildrop cannot be read now, try again later");
+                self.login_failed(Code::SysTemp, Text::MaildropUnreadable);
             }
-            Err(_) => self.machine.login_failed(Code::SysTemp, "The service is stopping, try again later"),
+            Err(_) => self.login_failed(Code::SysTemp, Text::Stopping),
         }
     }
 
@@ -131,11 +133,11 @@ impl Pop3Session {
                     show(&mut line, number, &row, &drop.view);
                     self.machine.ok(&line);
                 }
-                None => self.machine.err(None, NO_SUCH),
+                None => self.err(None, Text::NoSuchMessage),
             },
             Listing::All(show) => {
                 let (count, octets) = drop.totals();
-                self.machine.begin(&format!("{count} messages, {octets} octets"));
+                self.machine.begin(&self.say(Text::Totals, &[count, octets]));
                 for (number, row) in drop.present() {
                     line.clear();
                     show(&mut line, number, &row, &drop.view);
@@ -157,19 +159,19 @@ impl Pop3Session {
     async fn retrieve(&mut self, number: u32, top: bool, wire: &mut Wire<'_>) -> Next {
         let Some(drop) = &self.drop else { return self.no_maildrop() };
         let Some(row) = drop.get(number) else {
-            self.machine.err(None, NO_SUCH);
+            self.err(None, Text::NoSuchMessage);
             return Next::Go;
         };
         let detail = match drop.account.detail(drop.view.mailbox.id, row.uid) {
             Ok(Some(detail)) => detail,
             Ok(None) => {
                 // Another session expunged it; the snapshot still counts it (RFC 1939 lets no number move).
-                self.machine.err(Some(Code::SysPerm), "This message was deleted by another client");
+                self.err(Some(Code::SysPerm), Text::DeletedElsewhere);
                 return Next::Go;
             }
             Err(error) => {
                 tracing::error!(session = self.origin.id_text(), %error, "cannot read message");
-                self.machine.err(Some(Code::SysTemp), "The message cannot be read now, try again later");
+                self.err(Some(Code::SysTemp), Text::MessageUnreadable);
                 return Next::Go;
             }
         };
@@ -178,14 +180,14 @@ impl Pop3Session {
             Ok(piece) => piece,
             Err(error) => {
                 tracing::error!(session = self.origin.id_text(), %error, "cannot read message");
-                self.machine.err(Some(Code::SysTemp), "The message cannot be read now, try again later");
+                self.err(Some(Code::SysTemp), Text::MessageUnreadable);
                 return Next::Go;
             }
         };
         if top {
-            self.machine.begin("Top of message follows");
+            self.machine.begin(self.machine.tongue().text(Text::TopFollows));
         } else {
-            self.machine.begin(&format!("{} octets", row.size));
+            self.machine.begin(&self.say(Text::Octets, &[row.size]));
         }
         let mut more = self.machine.message(&detail.prefix);
         while more {
@@ -212,24 +214,25 @@ impl Pop3Session {
     }
 
     fn mark(&mut self, number: u32) {
-        let Some(drop) = &mut self.drop else { return self.machine.err(None, "Log in first") };
+        let Some(drop) = &mut self.drop else { return self.err(None, Text::WrongState) };
         if drop.get(number).is_none() {
-            return self.machine.err(None, NO_SUCH);
+            return self.err(None, Text::NoSuchMessage);
         }
         drop.deleted[number as usize - 1] = true;
-        self.machine.ok("Marked for deletion at QUIT");
+        self.machine.ok(self.machine.tongue().text(Text::Marked));
     }
 
     fn unmark(&mut self) {
-        let Some(drop) = &mut self.drop else { return self.machine.err(None, "Log in first") };
+        let Some(drop) = &mut self.drop else { return self.err(None, Text::WrongState) };
         drop.deleted.fill(false);
         let (count, octets) = drop.totals();
-        self.machine.ok(&format!("{count} messages, {octets} octets"));
+        self.machine.ok(&self.say(Text::Totals, &[count, octets]));
     }
 
     /// QUIT: the deletions in one commit (RFC 1939 section 6).
     async fn update(&mut self) {
-        let Some(drop) = self.drop.take() else { return self.machine.updated(Ok("Bye")) };
+        let tongue = self.machine.tongue();
+        let Some(drop) = self.drop.take() else { return self.machine.updated(Ok(tongue.text(Text::Bye))) };
         let uids: Vec<u32> = drop
             .view
             .messages()
@@ -238,23 +241,23 @@ impl Pop3Session {
             .filter_map(|(row, deleted)| deleted.then_some(row.uid))
             .collect();
         if uids.is_empty() {
-            return self.machine.updated(Ok("Bye"));
+            return self.machine.updated(Ok(tongue.text(Text::Bye)));
         }
         match drop.account.expunge(drop.view.mailbox.id, &uids).await {
-            Ok(()) => self.machine.updated(Ok("Deleted, bye")),
+            Ok(()) => self.machine.updated(Ok(tongue.text(Text::DeletedBye))),
             Err(Refused::NoAccount | Refused::NoMailbox) => {
-                self.machine.updated(Ok("The mailbox is gone, bye"))
+                self.machine.updated(Ok(tongue.text(Text::MailboxGone)))
             }
             Err(error) => {
                 tracing::error!(session = self.origin.id_text(), %error, "deletions not made");
-                self.machine.updated(Err("Nothing was deleted: the mailbox cannot be written now"));
+                self.machine.updated(Err(tongue.text(Text::NothingDeleted)));
             }
         }
     }
 
     fn no_maildrop(&mut self) -> Next {
         // The gate lets these commands through in the transaction state only.
-        self.machine.err(None, "Log in first");
+        self.err(None, Text::WrongState);
         Next::Go
     }
 }
@@ -289,7 +292,7 @@ impl Maildrop {
         all.zip(&self.deleted).filter_map(|(pair, deleted)| (!deleted).then_some(pair))
     }
 
-    fn totals(&self) -> (usize, u64) {
+    fn totals(&self) -> (u64, u64) {
         self.present().fold((0, 0), |(count, octets), (_, row)| (count + 1, octets + row.size))
     }
 }

@@ -34,6 +34,28 @@ async fn again(house: &House) -> Reader {
     tokio::time::timeout(Duration::from_secs(20), trying).await.expect("the lock is given back")
 }
 
+/// RFC 6856 3.2: from LANG on, all texts are in that language, also those of the session.
+#[tokio::test]
+async fn the_session_speaks_the_language_that_was_chosen() {
+    let house = House::new().await;
+    house.fill("ann@example.test", 2, LETTER.as_bytes()).await;
+    let mut reader = Reader::open(&house, "pop3s").await;
+    assert!(reader.ask("LANG de").await.ok);
+    let refused = reader.login("ann@example.test", "wrong").await;
+    assert_eq!(refused.code.as_deref(), Some("AUTH"));
+    assert!(refused.text.contains("Benutzername oder Passwort falsch"), "{refused:?}");
+    assert_eq!(reader.login("ann@example.test", "ann-pass").await.text, "2 Nachrichten");
+    assert_eq!(reader.ask("RETR 9").await.text, "keine solche Nachricht");
+    assert_eq!(reader.ask("DELE 1").await.text, "wird bei QUIT gelöscht");
+    let octets = LETTER.len() * 2;
+    assert_eq!(reader.ask("RSET").await.text, format!("2 Nachrichten, {octets} Oktette"));
+    assert!(reader.ask("LANG fr").await.ok);
+    assert_eq!(reader.ask("RSET").await.text, format!("2 messages, {octets} octets"));
+    assert_eq!(reader.ask("LANG xx").await.text, "langue non disponible");
+    assert_eq!(reader.ask("QUIT").await.text, "au revoir");
+    house.close().await;
+}
+
 #[tokio::test]
 async fn deletions_are_made_at_quit_and_not_before() {
     let mut house = House::new().await;
