@@ -131,6 +131,7 @@ fn searches_are_exact_while_the_disk_is_too_full_for_the_index() {
         }
     }
     assert!(refused > 0, "the index always had room");
+    small_disk.remount(&format!("size={}m", room + 20));
     let view = account.view("INBOX").unwrap().unwrap();
     account.index(view.mailbox.id).unwrap();
     let report = clean(&store);

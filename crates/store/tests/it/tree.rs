@@ -540,6 +540,8 @@ fn mail_is_never_lost_between_names() {
     let removed: Arc<Mutex<BTreeSet<MailboxId>>> = Arc::default();
     let delivered = house.rt.block_on(async {
         let stored = body(&house.store, b"x").await.unwrap();
+        // Else all turns could pass before the first delivery makes one.
+        house.account().create_mailbox("a/b", NONE, NOW).await.unwrap();
         let mut tasks = tokio::task::JoinSet::new();
         for n in 0..6 {
             let (account, stored, removed) = (house.account(), stored.clone(), removed.clone());
