@@ -18,6 +18,12 @@ pub const MESSAGES: [&str; 3] = [
     "Subject: three\r\n\r\n1\r\n2\r\n3\r\n",
 ];
 
+/// What lies there if a transcript asks for `mail: international`.
+pub const INTERNATIONAL: [&str; 1] = [concat!(
+    "From: Jörg <jörg@example.test>\r\nTo: Ann <ann@bücher.example>\r\nSubject: Grüße, Ann\r\n",
+    "Content-Type: text/plain; charset=utf-8\r\n\r\nschöne Grüße\r\n.\r\nSubject: ä\r\n"
+)];
+
 /// How a connection is set up; the head of a transcript.
 #[derive(Clone, Debug)]
 pub struct Setup {
@@ -29,6 +35,8 @@ pub struct Setup {
     pub limits: Limits,
     /// STLS can be had.
     pub stls: bool,
+    /// What lies in the maildrop.
+    pub messages: &'static [&'static str],
     /// Bytes in clear are taken to have come behind STLS.
     pub early_bytes: bool,
     /// As CAPA says it.
@@ -46,6 +54,7 @@ impl Setup {
             policy: Policy { cram_md5: true, ..Policy::default() },
             limits: Limits::default(),
             stls: true,
+            messages: &MESSAGES,
             early_bytes: false,
             expire_days: None,
             login_delay_seconds: 0,
@@ -71,6 +80,7 @@ impl Setup {
             ("security", "implicit") => self.how = How::Implicit,
             ("clear_allowed", _) => self.policy.clear_allowed = value == "yes",
             ("password_sent", _) => self.policy.password_sent = value == "yes",
+            ("mail", "international") => self.messages = &INTERNATIONAL,
             ("stls", _) => self.stls = value == "yes",
             ("early-bytes", _) => self.early_bytes = value == "yes",
             ("expire_days", _) => self.expire_days = Some(number()?),
@@ -110,6 +120,7 @@ impl Setup {
 #[derive(Default)]
 pub struct Above {
     login: Login,
+    messages: &'static [&'static str],
     deleted: BTreeSet<u32>,
     /// What the machine answered by itself and told.
     pub events: Vec<String>,
@@ -119,7 +130,7 @@ impl Above {
     /// Begins, or begins anew behind STLS.
     #[must_use]
     pub fn new(setup: &Setup) -> Above {
-        Above { login: Login::new(setup.policy.clone()), ..Above::default() }
+        Above { login: Login::new(setup.policy.clone()), messages: setup.messages, ..Above::default() }
     }
 
     /// Answers an event. True: it was STLS, which whoever moves the bytes answers.
@@ -161,17 +172,18 @@ impl Above {
             Event::List(n) | Event::Uidl(n) => n,
             _ => None,
         };
-        if one.is_some_and(|n| n as usize > MESSAGES.len() || self.deleted.contains(&n)) {
+        if one.is_some_and(|n| n as usize > self.messages.len() || self.deleted.contains(&n)) {
             return server.err(None, "no such message");
         }
         let row = |n: u32| match event {
-            Event::List(_) => format!("{n} {}", MESSAGES[n as usize - 1].len()),
+            Event::List(_) => format!("{n} {}", self.messages[n as usize - 1].len()),
             _ => format!("{n} uid-{n}"),
         };
-        let present: Vec<u32> = (1..=3).filter(|n| !self.deleted.contains(n)).collect();
+        let present: Vec<u32> =
+            (1..=self.messages.len() as u32).filter(|n| !self.deleted.contains(n)).collect();
         match *event {
             Event::Stat => {
-                let total: usize = present.iter().map(|&n| MESSAGES[n as usize - 1].len()).sum();
+                let total: usize = present.iter().map(|&n| self.messages[n as usize - 1].len()).sum();
                 server.ok(&format!("{} {total}", present.len()));
             }
             Event::List(Some(n)) | Event::Uidl(Some(n)) => server.ok(&row(n)),
@@ -184,7 +196,7 @@ impl Above {
             }
             Event::Retr(n) | Event::Top { message: n, .. } => {
                 server.begin("message");
-                for piece in MESSAGES[n as usize - 1].as_bytes().chunks(7) {
+                for piece in self.messages[n as usize - 1].as_bytes().chunks(7) {
                     if !server.message(piece) {
                         break;
                     }

@@ -79,6 +79,7 @@ pub enum Refusal {
     TooManyErrors,
 }
 
+mod body;
 mod capa;
 pub mod client;
 pub mod codec;

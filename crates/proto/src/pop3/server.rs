@@ -12,8 +12,9 @@
 //! Deliberately not here: message numbers and marks of deletion (the session
 //! knows the maildrop), SASL itself, APOP.
 
+use super::body::Body;
 use super::capa;
-use super::codec::{Arguments, Framed, Lines, Stuffer, number};
+use super::codec::{Arguments, Framed, Lines, number};
 use super::gate::{self, Door, Row, State, Verdict, Word};
 use super::language::{LANGUAGES, Language, Text};
 use super::{Event, Refusal};
@@ -127,7 +128,7 @@ enum Wait {
         lines: Option<u32>,
     },
     /// More of a multi-line answer.
-    Body(Stuffer),
+    Body(Body),
     /// Nothing: flush and close.
     End,
 }
@@ -204,7 +205,7 @@ impl Server {
     pub fn begin(&mut self, text: &str) {
         let lines = if let Wait::Session { lines } = self.wait { lines } else { None };
         self.reply("+OK ", text);
-        self.wait = Wait::Body(Stuffer::new(lines));
+        self.wait = Wait::Body(Body::new(lines, self.utf8));
     }
 
     /// One line of a multi-line answer, without CRLF (`1 120`); dot-stuffed here.
@@ -217,19 +218,19 @@ impl Server {
     }
 
     /// A piece of a message for RETR or TOP, in any fragmentation; dot-stuffed
-    /// here, lone CR or LF made CRLF, TOP's line count kept here:
-    /// returns false when no more is wanted.
+    /// here, lone CR or LF made CRLF, TOP's line count kept here, and before UTF8 the
+    /// header made ASCII (RFC 6856 section 2.1): returns false when no more is wanted.
     pub fn message(&mut self, piece: &[u8]) -> bool {
         match &mut self.wait {
-            Wait::Body(stuffer) => stuffer.push(piece, &mut self.output),
+            Wait::Body(body) => body.push(piece, &mut self.output),
             _ => false,
         }
     }
 
     /// Ends a multi-line answer: completes the last line, `.`.
     pub fn end(&mut self) {
-        if let Wait::Body(stuffer) = &mut self.wait {
-            stuffer.end(&mut self.output);
+        if let Wait::Body(body) = &mut self.wait {
+            body.end(&mut self.output);
             self.answered();
         }
     }
@@ -253,13 +254,6 @@ impl Server {
     #[must_use]
     pub fn security(&self) -> &Security {
         &self.security
-    }
-
-    /// True once the client has asked for UTF8 (RFC 6856 section 2): messages with
-    /// internationalised headers may be sent as they are.
-    #[must_use]
-    pub fn utf8(&self) -> bool {
-        self.utf8
     }
 
     /// The language that the client has chosen; all texts of the session are in it (RFC 6856 section 3.2).

@@ -56,6 +56,23 @@ async fn the_session_speaks_the_language_that_was_chosen() {
     house.close().await;
 }
 
+/// RFC 6856 2.1: before UTF8 a header is ASCII, and what is stored stays as it was.
+#[tokio::test]
+async fn a_client_without_utf8_gets_a_surrogate() {
+    let house = House::new().await;
+    let letter = "Subject: Grüße\r\n\r\nschön\r\n";
+    house.fill("ann@example.test", 1, letter.as_bytes()).await;
+    let mut reader = Reader::of(&house, "ann@example.test").await;
+    let surrogate = "Subject: =?UTF-8?B?R3LDvMOfZQ==?=\r\n\r\nschön\r\n";
+    assert_eq!(reader.fetch("RETR 1").await.unwrap(), surrogate);
+    assert!(reader.ask("QUIT").await.ok);
+    let mut reader = Reader::open(&house, "pop3s").await;
+    assert!(reader.ask("UTF8").await.ok);
+    assert!(reader.login("ann@example.test", "ann-pass").await.ok);
+    assert_eq!(reader.fetch("RETR 1").await.unwrap(), letter);
+    house.close().await;
+}
+
 #[tokio::test]
 async fn deletions_are_made_at_quit_and_not_before() {
     let mut house = House::new().await;
