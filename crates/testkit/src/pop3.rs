@@ -85,6 +85,7 @@ impl Setup {
             ("early-bytes", _) => self.early_bytes = value == "yes",
             ("expire_days", _) => self.expire_days = Some(number()?),
             ("login_delay_seconds", _) => self.login_delay_seconds = number()?,
+            ("idle_commands_max", _) => self.limits.idle_commands_max = number()?,
             ("errors_max", _) => self.limits.errors_max = number()?,
             ("auth_failures_max", _) => self.limits.auth_failures_max = number()?,
             ("auth_line_bytes_max", _) => self.limits.auth_line_bytes_max = number()? as usize,

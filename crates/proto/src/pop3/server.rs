@@ -59,6 +59,10 @@ pub struct Limits {
     pub idle_seconds_max: u32,
     /// Silence before login (default 60).
     pub login_seconds_max: u32,
+    /// Commands before login that are no login (default 50). Any command resets the clock of silence, so that a
+    /// stranger could hold a connection for ever with CAPA. After login nothing counts a NOOP: the lock of the
+    /// maildrop gives an account one connection at a time (RFC 1939 section 8), and that is the bound.
+    pub idle_commands_max: u32,
 }
 
 impl Default for Limits {
@@ -70,6 +74,7 @@ impl Default for Limits {
             auth_failures_max: 5,
             idle_seconds_max: 600,
             login_seconds_max: 60,
+            idle_commands_max: 50,
         }
     }
 }
@@ -109,6 +114,8 @@ pub struct Server {
     language: Language,
     utf8: bool,
     errors: u32,
+    /// Commands before login that were no login.
+    idle_commands: u32,
     auth_failures: u32,
     lines: Lines,
     output: Vec<u8>,
@@ -149,6 +156,7 @@ impl Server {
             language: Language::default(),
             utf8: false,
             errors: 0,
+            idle_commands: 0,
             auth_failures: 0,
             lines: Lines::new(),
             output: Vec::new(),
@@ -308,6 +316,14 @@ impl Server {
         let Some(arguments) = Arguments::parse(row, rest) else {
             return self.refuse(Refusal::Syntax, Text::Syntax);
         };
+        if matches!(row.word, Word::Auth | Word::Capa | Word::Lang | Word::User | Word::Utf8)
+            && self.state != State::Transaction
+        {
+            self.idle_commands += 1;
+            if self.idle_commands > self.limits.idle_commands_max {
+                return self.too_many();
+            }
+        }
         match row.word {
             Word::Auth => return self.auth(&arguments),
             Word::Capa => self.capabilities(),
@@ -444,6 +460,10 @@ impl Server {
             self.reply("-ERR ", text);
             return Some(Event::Refused(refusal));
         }
+        self.too_many()
+    }
+
+    fn too_many<'a>(&mut self) -> Option<Event<'a>> {
         self.reply("-ERR ", self.language.text(Text::TooManyErrors));
         self.wait = Wait::End;
         Some(Event::Refused(Refusal::TooManyErrors))

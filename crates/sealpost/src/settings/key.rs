@@ -220,6 +220,8 @@ pub const KEYS: &[Key] = &[
         "Silence before the connection is closed and nothing is deleted (RFC 1939 3 asks for 10 minutes at least)."),
     key("limits.pop3.login_silence", seconds(10, 3600), Value("\"1m\""), "\"1m\"",
         "Silence before login."),
+    key("limits.pop3.idle_commands", count(10, 1_000_000), Value("50"), "50",
+        "CAPA, LANG, UTF8 and names without a password before login until the connection is closed."),
     key("limits.imap.line", octets(8 << 10, 16 * MIB), Value("\"128 KiB\""), "\"128 KiB\"",
         "One command without its literals. Clients that work on many messages write long sets of numbers."),
     key("limits.imap.command", octets(16 << 10, 64 * MIB), Value("\"256 KiB\""), "\"256 KiB\"",

@@ -284,6 +284,7 @@ impl Builder<'_, '_> {
             auth_failures_max: self.u32("limits.pop3.failed_logins"),
             idle_seconds_max: self.u32("limits.pop3.silence"),
             login_seconds_max: self.u32("limits.pop3.login_silence"),
+            idle_commands_max: self.u32("limits.pop3.idle_commands"),
         }
     }
 
