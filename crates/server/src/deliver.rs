@@ -25,7 +25,7 @@ pub struct Incoming {
     scanner: Scanner,
 }
 
-/// What became of it: durable.
+/// What became of it: durable as soon as a change that refers to it is.
 #[derive(Clone, Debug)]
 pub struct Stored {
     /// The body.
@@ -64,20 +64,20 @@ impl Incoming {
         self.writer.is_empty()
     }
 
-    /// Makes it durable.
+    /// Gives it its place; see [`BodyWriter::place`].
     ///
     /// # Errors
     /// The store's.
     pub async fn finish(self) -> Result<Stored, store::Error> {
         let gist = self.scanner.finish();
-        let body = self.writer.finish().await?;
+        let body = self.writer.place().await?;
         // A gist that was made a moment ago can be read.
         let header_bytes = Gist::read(&gist).map_or(0, |gist| gist.header().end.min(body.len));
         Ok(Stored { body, header_bytes, gist })
     }
 }
 
-/// A message whose body is durable.
+/// A message whose body is durable, or will be before anything that refers to it is.
 #[derive(Clone, Debug)]
 pub struct Letter {
     /// Its id, as in our `Received` field.

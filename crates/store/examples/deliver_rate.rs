@@ -79,7 +79,7 @@ async fn deliver(store: &Store, account: AccountId, body: &[u8], turn: u64) -> R
     let delivery = Delivery {
         mailbox: "INBOX".to_owned(),
         prefix: b"Return-Path: <a@example.test>\r\n".to_vec(),
-        body: writer.finish().await?,
+        body: writer.place().await?,
         header_bytes: 100,
         flags: Flags::default(),
         keywords: Vec::new(),

@@ -2,7 +2,7 @@
 //!
 //! Knows no network protocol. Every transaction belongs to one account (the
 //! directory and other things of the whole service live in partitions of
-//! their own). What returns `Ok` is durable: a body is synced before anything can refer
+//! their own). What returns `Ok` is durable: a body is synced before a commit that refers
 //! to it, and a change is answered after the engine's sync.
 
 pub mod account;
@@ -16,6 +16,7 @@ mod error;
 mod key;
 mod lock;
 mod maintain;
+mod pledge;
 mod row;
 pub mod search;
 pub mod system;
@@ -132,7 +133,9 @@ impl Store {
             // A record that is lost costs a longer look at the next start, nothing else.
             recorder.commit(key::SYSTEM, None, batch, Box::new(|_| ()));
         });
-        let bodies = blob::Bodies::open(dir, options.clone(), disk, active, record)?;
+        let nudged = engine.clone();
+        let nudge = Arc::new(move || nudged.nudge());
+        let bodies = blob::Bodies::open(dir, options.clone(), disk, active, record, nudge)?;
         let search = search::Search::new(engine.clone(), bodies.clone(), &options);
         let pending = system::pending::Pending::open(engine.clone(), bodies.clone())?;
         let accounts = Arc::new(Accounts::new(

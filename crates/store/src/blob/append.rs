@@ -1,15 +1,17 @@
 //! The one thread that appends to the active segment. It takes all frames that wait, writes them
-//! together, syncs once, and answers all.
+//! together, tells where they are to those who need to know no more yet, syncs once, and answers the others.
 //!
-//! What must hold: a frame is answered only after the sync that covers it. After a
+//! What must hold: a frame is called durable only after the sync that covers it. After a
 //! write or sync that failed, nothing since the last good sync counts as written: the segment
 //! is cut back and sealed, and the next frame begins a new one. A failed sync is never repeated and
 //! believed, because the system may have dropped the pages that it could not write.
 
+use super::placed::Placed;
 use super::write::Spool;
 use super::{Shared, frame, lock, segment_path};
 use crate::Error;
 use crate::disk::Disk;
+use crate::pledge::{Debt, Nudge};
 use std::fs::File;
 use std::io::IoSlice;
 use std::os::unix::fs::FileExt;
@@ -46,9 +48,26 @@ impl Frame {
 /// Called with segment and offset.
 type Tell = Box<dyn FnOnce(Result<(u64, u64), Error>) + Send>;
 
+/// What the owner of a frame waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// It has a place; a commit that refers to it rests on a pledge.
+    Placed,
+    Durable,
+}
+
 struct Job {
     frame: Frame,
+    until: Until,
     tell: Tell,
+}
+
+impl Job {
+    /// The spool file is removed before the answer, so that no file is left when all are answered.
+    fn answer(self, outcome: Result<(u64, u64), Error>) {
+        drop(self.frame);
+        (self.tell)(outcome);
+    }
 }
 
 #[derive(Default)]
@@ -73,7 +92,8 @@ pub(crate) struct Appender {
     syncs: Arc<AtomicU64>,
     /// Number of the active segment; zero: none.
     active: Arc<AtomicU64>,
-    start: Mutex<Option<(Option<Active>, Record)>>,
+    placed: Arc<Placed>,
+    start: Mutex<Option<(Option<Active>, Record, Nudge)>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -108,20 +128,27 @@ pub(super) fn resume(disk: &dyn Disk, dir: &Path, number: u64, good: u64) -> Res
 }
 
 impl Appender {
-    pub(super) fn new(shared: Weak<Shared>, resumed: Option<Active>, record: Record) -> Appender {
+    pub(super) fn new(
+        shared: Weak<Shared>,
+        resumed: Option<Active>,
+        placed: Arc<Placed>,
+        record: Record,
+        nudge: Nudge,
+    ) -> Appender {
         let active = resumed.as_ref().map_or(0, |active| active.number);
         Appender {
             shared,
             queue: Arc::default(),
             syncs: Arc::default(),
             active: Arc::new(AtomicU64::new(active)),
-            start: Mutex::new(Some((resumed, record))),
+            placed,
+            start: Mutex::new(Some((resumed, record, nudge))),
             thread: Mutex::new(None),
         }
     }
 
     pub(super) fn start(&self, shared: &Arc<Shared>) -> Result<(), Error> {
-        let Some((active, record)) = lock(&self.start).take() else { return Ok(()) };
+        let Some((active, record, nudge)) = lock(&self.start).take() else { return Ok(()) };
         let worker = Worker {
             dir: shared.dir.clone(),
             disk: shared.disk.clone(),
@@ -131,7 +158,10 @@ impl Appender {
             syncs: self.syncs.clone(),
             active_number: self.active.clone(),
             active,
+            placed: self.placed.clone(),
+            pledges: 0,
             record,
+            nudge,
         };
         let thread =
             std::thread::Builder::new().name("store-append".to_owned()).spawn(move || worker.run())?;
@@ -140,27 +170,28 @@ impl Appender {
     }
 
     /// Appends and waits without blocking a thread.
-    pub(super) async fn append_async(&self, frame: Frame) -> Result<(u64, u64), Error> {
+    pub(super) async fn append_async(&self, frame: Frame, until: Until) -> Result<(u64, u64), Error> {
         let (tell, told) = tokio::sync::oneshot::channel();
-        self.push(frame, Box::new(move |result| drop(tell.send(result))));
+        self.push(Job { frame, until, tell: Box::new(move |result| drop(tell.send(result))) });
         told.await.unwrap_or(Err(Error::Closed))
     }
 
     /// Appends and waits on this thread.
     pub(super) fn append_wait(&self, frame: Frame) -> Result<(u64, u64), Error> {
         let (tell, told) = std::sync::mpsc::sync_channel(1);
-        self.push(frame, Box::new(move |result| drop(tell.send(result))));
+        let tell = Box::new(move |result| drop(tell.send(result)));
+        self.push(Job { frame, until: Until::Durable, tell });
         told.recv().unwrap_or(Err(Error::Closed))
     }
 
-    fn push(&self, frame: Frame, tell: Tell) {
+    fn push(&self, job: Job) {
         let (queue, wake) = &*self.queue;
         let mut queue = lock(queue);
         if queue.closing {
             drop(queue);
             return;
         }
-        queue.waiting.push(Job { frame, tell });
+        queue.waiting.push(job);
         let first = queue.waiting.len() == 1;
         drop(queue);
         if first {
@@ -208,24 +239,22 @@ struct Worker {
     syncs: Arc<AtomicU64>,
     active_number: Arc<AtomicU64>,
     active: Option<Active>,
+    placed: Arc<Placed>,
+    /// Given so far.
+    pledges: u64,
     record: Record,
+    nudge: Nudge,
 }
 
 impl Worker {
     fn run(mut self) {
         while let Some(group) = self.next_group() {
-            let result = self.append_group(&group);
-            if result.is_err() {
-                self.abandon();
-            }
-            for (at, job) in group.into_iter().enumerate() {
-                let outcome = match &result {
-                    Ok(places) => Ok(places[at]),
-                    Err(error) => Err(error.again()),
-                };
-                // The spool file is removed before the answer, so that no file is left when all are answered.
-                drop(job.frame);
-                (job.tell)(outcome);
+            match self.write_group(&group) {
+                Ok((places, end)) => self.sync_group(group.into_iter().zip(places), end),
+                Err(error) => {
+                    self.abandon();
+                    group.into_iter().for_each(|job| job.answer(Err(error.again())));
+                }
             }
         }
         if let Some(active) = &self.active
@@ -261,8 +290,8 @@ impl Worker {
         })
     }
 
-    /// Writes and syncs `group`; where each frame is.
-    fn append_group(&mut self, group: &[Job]) -> Result<Vec<(u64, u64)>, Error> {
+    /// Writes `group`; where each frame is, and where the last one ends.
+    fn write_group(&mut self, group: &[Job]) -> Result<(Vec<(u64, u64)>, u64), Error> {
         if self.active.as_ref().is_some_and(|active| active.good >= self.segment_bytes_max) {
             self.active = None;
         }
@@ -291,14 +320,40 @@ impl Worker {
         if !slices.is_empty() {
             self.disk.write_at(&active.file, &slices, written)?;
         }
-        self.disk.sync(&active.file)?;
-        self.syncs.fetch_add(1, Ordering::Relaxed);
-        active.good = end;
-        if active.good - active.recorded >= RECORD_EVERY_BYTES {
-            active.recorded = active.good;
-            (self.record)(active.number, active.good);
+        Ok((places, end))
+    }
+
+    /// Makes what was written durable up to `end`; answers each at its time.
+    fn sync_group(&mut self, group: impl Iterator<Item = (Job, (u64, u64))>, end: u64) {
+        let Some(active) = &mut self.active else { return };
+        self.pledges += 1;
+        let debt = Debt::new(self.pledges, self.nudge.clone());
+        self.placed.written(active.number, active.good, debt.pledge());
+        let mut later = Vec::new();
+        for (job, place) in group {
+            match job.until {
+                Until::Placed => job.answer(Ok(place)),
+                Until::Durable => later.push((job, place)),
+            }
         }
-        Ok(places)
+        let synced = self.disk.sync(&active.file).map_err(Error::from);
+        // A body is known to be void before its pledge is broken: see `placed`.
+        self.placed.decided(&synced);
+        match &synced {
+            Ok(()) => {
+                self.syncs.fetch_add(1, Ordering::Relaxed);
+                active.good = end;
+                if active.good - active.recorded >= RECORD_EVERY_BYTES {
+                    active.recorded = active.good;
+                    (self.record)(active.number, active.good);
+                }
+            }
+            Err(_) => self.abandon(),
+        }
+        for (job, place) in later {
+            job.answer(synced.as_ref().map(|()| place).map_err(Error::again));
+        }
+        debt.settle(synced);
     }
 
     fn begin_segment(&self) -> Result<Active, Error> {

@@ -1,7 +1,7 @@
 //! Message bodies: immutable, named by their BLAKE3 hash, in append-only segments.
 //!
-//! A body is durable before anything can refer to it: a crash leaves at most
-//! bytes that nothing names, which the compactor reclaims. Small bodies share
+//! A body is durable before a commit that refers to it: such a commit rests on the pledge of the body's sync
+//! (`placed`). A crash leaves at most bytes that nothing names, which the compactor reclaims. Small bodies share
 //! segments and syncs (`append`), large ones become a segment of their own. Reads check
 //! the checksum of each chunk that they touch. Bodies are not counted: who refers to
 //! what is known to the accounts alone, and `compact` asks them.
@@ -9,16 +9,19 @@
 mod append;
 mod dead;
 pub(crate) mod frame;
+mod placed;
 mod write;
 
 pub(crate) use dead::Dead;
 pub use write::BodyWriter;
 
 use crate::disk::Disk;
+use crate::pledge::{Nudge, Pledge};
 use crate::{Error, Options};
 use append::Appender;
 use bytes::Bytes;
 use frame::{CHUNK, CRC};
+use placed::Placed;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::IoSliceMut;
@@ -46,18 +49,23 @@ pub struct BodyRef {
     pub len: u64,
 }
 
-/// Segments about to be deleted, to which no new reference may be committed.
-#[derive(Debug, Default)]
-pub(crate) struct Condemned(BTreeSet<u64>);
+/// To what no new reference may be committed, at all or yet.
+#[derive(Debug)]
+pub(crate) struct Condemned {
+    /// Segments about to be deleted.
+    segments: BTreeSet<u64>,
+    placed: Arc<Placed>,
+}
 
 impl Condemned {
-    /// An error if `body` lies in one of them. It does only if its owner waited longer than the grace time.
-    pub(crate) fn refuse(&self, body: &BodyRef) -> Result<(), Error> {
-        if self.0.contains(&body.segment) {
+    /// What a commit that refers to `body` has to rest on; `None` if the body is durable. An error if its sync has
+    /// failed, or if it lies in a condemned segment: it does only if its owner waited longer than the grace time.
+    pub(crate) fn admit(&self, body: &BodyRef) -> Result<Option<Arc<Pledge>>, Error> {
+        if self.segments.contains(&body.segment) {
             let text = "the body has waited too long and was moved";
             return Err(Error::Io(std::io::Error::new(std::io::ErrorKind::NotFound, text)));
         }
-        Ok(())
+        self.placed.standing(body)
     }
 }
 
@@ -83,13 +91,14 @@ pub(crate) struct Shared {
 
 impl Bodies {
     /// Opens the bodies under `dir` (`blobs/` and `spool/`). `active` is what was last
-    /// recorded of the active segment; `record` is called when there is more to record.
+    /// recorded of the active segment; `record` is called when there is more to record, `nudge` when a pledge was decided.
     pub(crate) fn open(
         dir: &Path,
         options: Options,
         disk: Arc<dyn Disk>,
         active: Option<(u64, u64)>,
         record: Record,
+        nudge: Nudge,
     ) -> Result<Bodies, Error> {
         let (blobs, spool) = (dir.join("blobs"), dir.join("spool"));
         for path in [&blobs, &spool] {
@@ -104,6 +113,7 @@ impl Bodies {
             Some((number, good)) => append::resume(&*disk, &blobs, number, good)?,
             None => None,
         };
+        let placed = Arc::<Placed>::default();
         let shared = Arc::new_cyclic(|weak| Shared {
             dir: blobs,
             spool,
@@ -112,8 +122,8 @@ impl Bodies {
             next_segment: AtomicU64::new(last + 1),
             next_spool: AtomicU64::new(0),
             files: Mutex::default(),
-            appender: Appender::new(weak.clone(), resumed, record),
-            condemned: RwLock::default(),
+            appender: Appender::new(weak.clone(), resumed, placed.clone(), record, nudge),
+            condemned: RwLock::new(Condemned { segments: BTreeSet::new(), placed }),
             dead: Dead::default(),
         });
         shared.appender.start(&shared)?;
@@ -193,9 +203,9 @@ impl Bodies {
     pub(crate) fn condemn(&self, segment: u64, condemned: bool) {
         let mut set = self.shared.condemned.write().unwrap_or_else(PoisonError::into_inner);
         if condemned {
-            set.0.insert(segment);
+            set.segments.insert(segment);
         } else {
-            set.0.remove(&segment);
+            set.segments.remove(&segment);
         }
     }
 

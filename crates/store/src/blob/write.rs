@@ -2,6 +2,7 @@
 //! read again at the end. Past a stated size it goes to a spool file, already in the shape of a
 //! segment: a large body becomes one by being renamed.
 
+use super::append::Until;
 use super::frame::{CHUNK, CRC, HEADER, Header};
 use super::{BodyRef, Shared, blocking, segment_path};
 use crate::Error;
@@ -102,17 +103,27 @@ impl BodyWriter {
 
     /// Makes the body durable (one sync shared with all others that finish now).
     pub async fn finish(self) -> Result<BodyRef, Error> {
+        self.finish_until(Until::Durable).await
+    }
+
+    /// Gives the body its place. It becomes durable at once or soon: every change of this store that refers to it is answered
+    /// `Ok` only when it is, and fails if it could not be made so. Until then it may be read, and nobody may be told that it is kept.
+    pub async fn place(self) -> Result<BodyRef, Error> {
+        self.finish_until(Until::Placed).await
+    }
+
+    async fn finish_until(self, until: Until) -> Result<BodyRef, Error> {
         let shared = self.shared.clone();
         let (hash, len, finished) = self.into_finished();
         let (segment, offset) = match finished {
-            Finished::Small(frame) => shared.appender.append_async(append(frame)).await?,
+            Finished::Small(frame) => shared.appender.append_async(append(frame), until).await?,
             Finished::Spooled(spill) => {
                 let own = len >= shared.options.body_own_segment_bytes_min;
                 let spool = blocking(move || spill.complete(own)).await?;
                 match spool {
                     Completed::Own(segment) => (segment, 0),
                     Completed::ToCopy(spool) => {
-                        shared.appender.append_async(super::append::Frame::Spooled(spool)).await?
+                        shared.appender.append_async(super::append::Frame::Spooled(spool), until).await?
                     }
                 }
             }

@@ -8,6 +8,9 @@
 //! bad one spoils no other. Versions are remembered by the writer; nobody else writes
 //! (`lock` sees to it).
 //!
+//! While it waits for a pledge, the group grows by what has come meanwhile and rests on nothing later; so bodies
+//! are synced while the rows that refer to them are written.
+//!
 //! Readers have connections of their own from a pool. Checkpoints: see `checkpoint`.
 
 use super::checkpoint::{self, LOG_PAGES_MAX};
@@ -71,6 +74,25 @@ struct Request {
 struct Queue {
     waiting: Vec<Request>,
     closing: bool,
+}
+
+impl Queue {
+    /// The first of those that wait: none that rests on a later pledge than the one of this number, and no
+    /// more than go into a transaction that holds so many batches and octets already.
+    fn take(&mut self, pledge: u64, batches: usize, mut bytes: usize) -> Vec<Request> {
+        let fits = |request: &&Request| {
+            let room = bytes == 0 || bytes < GROUP_BYTES_MAX;
+            bytes += request.batch.bytes();
+            room && request.batch.undecided().is_none_or(|on| on.number() <= pledge)
+        };
+        let count =
+            self.waiting.iter().take(GROUP_BATCHES_MAX.saturating_sub(batches)).take_while(fits).count();
+        if count == self.waiting.len() {
+            std::mem::take(&mut self.waiting)
+        } else {
+            self.waiting.drain(..count).collect()
+        }
+    }
 }
 
 pub(super) struct Shared {
@@ -177,6 +199,12 @@ impl Engine for Embedded {
         if first {
             self.shared.wake_writer.notify_one();
         }
+    }
+
+    fn nudge(&self) {
+        // Under the lock, so that a writer that has just looked is asleep by now and hears it.
+        let _held = lock(&self.shared.queue);
+        self.shared.wake_writer.notify_one();
     }
 
     fn verify(&self) -> Result<Vec<String>, Error> {
@@ -315,32 +343,36 @@ impl Writer {
         while queue.waiting.is_empty() && !queue.closing {
             queue = self.shared.wake_writer.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
-        let mut bytes = 0;
-        let count = queue
-            .waiting
-            .iter()
-            .take(GROUP_BATCHES_MAX)
-            .take_while(|request| {
-                let room = bytes == 0 || bytes < GROUP_BYTES_MAX;
-                bytes += request.batch.bytes();
-                room
-            })
-            .count();
         let closing = queue.closing;
-        let group = if count == queue.waiting.len() {
-            std::mem::take(&mut queue.waiting)
-        } else {
-            queue.waiting.drain(..count).collect()
-        };
-        (group, closing)
+        // What can be committed now does not wait for what cannot.
+        let pledge = queue.waiting.first().and_then(|request| request.batch.undecided());
+        let pledge = pledge.map_or(0, |pledge| pledge.number());
+        (queue.take(pledge, 0, 0), closing)
     }
 
-    fn commit_group(&mut self, group: Vec<Request>) {
+    /// Waits until what `group` rests on is decided. True: before that, more have come into the group.
+    fn await_pledges(&self, group: &mut Vec<Request>) -> bool {
+        let undecided = group.iter().filter_map(|request| request.batch.undecided());
+        let Some(last) = undecided.max_by_key(|pledge| pledge.number()).cloned() else { return false };
+        let mut queue = lock(&self.shared.queue);
+        while !last.is_decided() {
+            let bytes = group.iter().map(|request| request.batch.bytes()).sum();
+            let more = queue.take(last.number(), group.len(), bytes);
+            if !more.is_empty() {
+                group.extend(more);
+                return true;
+            }
+            queue = self.shared.wake_writer.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        false
+    }
+
+    fn commit_group(&mut self, mut group: Vec<Request>) {
         let wanted = self.shared.pages_wanted.swap(0, Ordering::SeqCst);
         if wanted != 0 {
             drop(self.db.pragma_update_and_check(None, "max_page_count", wanted as i64, |_| Ok(())));
         }
-        match self.try_group(&group) {
+        match self.try_group(&mut group) {
             Ok(outcomes) => answer(group, outcomes),
             Err(error) if group.len() == 1 => {
                 tracing::warn!(%error, "a commit failed");
@@ -349,11 +381,15 @@ impl Writer {
             Err(error) => {
                 tracing::warn!(%error, batches = group.len(), "a group failed; trying each by itself");
                 for request in group {
-                    let outcome = self.try_group(std::slice::from_ref(&request));
-                    let outcome = outcome
-                        .map_err(CommitError::Store)
-                        .and_then(|mut one| one.pop().unwrap_or(Err(CommitError::Store(Error::Closed))));
-                    (request.done)(outcome);
+                    let mut one = vec![request];
+                    match self.try_group(&mut one) {
+                        Ok(outcomes) => answer(one, outcomes),
+                        Err(error) => {
+                            for request in one {
+                                (request.done)(Err(CommitError::Store(error.again())));
+                            }
+                        }
+                    }
                 }
             }
         }
@@ -368,8 +404,8 @@ impl Writer {
         }
     }
 
-    /// Commits all of `group` that do not conflict; on an error none is applied.
-    fn try_group(&mut self, group: &[Request]) -> Result<Vec<Result<u64, CommitError>>, Error> {
+    /// Commits all of `group`, and of what comes into it, that do not conflict; on an error none is applied.
+    fn try_group(&mut self, group: &mut Vec<Request>) -> Result<Vec<Result<u64, CommitError>>, Error> {
         let applied = self.apply_group(group);
         if applied.is_err() {
             self.versions.clear();
@@ -382,44 +418,58 @@ impl Writer {
         applied
     }
 
-    fn apply_group(&mut self, group: &[Request]) -> Result<Vec<Result<u64, CommitError>>, Error> {
-        let db = &self.db;
-        db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    fn apply_group(&mut self, group: &mut Vec<Request>) -> Result<Vec<Result<u64, CommitError>>, Error> {
+        self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let mut outcomes = Vec::with_capacity(group.len());
-        {
-            let (mut put, mut delete) = (db.prepare_cached(PUT)?, db.prepare_cached(DELETE)?);
-            for request in group {
-                let account = column(request.partition);
-                let mut version = 0;
-                if let Some(expected) = request.expected {
-                    let found = match self.versions.get(&request.partition) {
-                        Some(found) => *found,
-                        None => stored_version(db, account)?,
-                    };
-                    if found != expected {
-                        self.versions.insert(request.partition, found);
-                        outcomes.push(Err(CommitError::Conflict));
-                        continue;
-                    }
-                    version = found + 1;
-                    put.execute(params![account, VERSION_KEY, version.to_be_bytes().as_slice()])?;
-                    self.versions.insert(request.partition, version);
-                } else {
-                    // Such a batch may remove the partition with its version.
-                    self.versions.remove(&request.partition);
-                }
-                for (key, value) in request.batch.changes() {
-                    match value {
-                        Some(value) => put.execute(params![account, key, value])?,
-                        None => delete.execute(params![account, key])?,
-                    };
-                }
-                outcomes.push(Ok(version));
+        loop {
+            self.write(&group[outcomes.len()..], &mut outcomes)?;
+            if !self.await_pledges(group) {
+                break;
             }
         }
-        db.prepare_cached("COMMIT")?.execute([])?;
+        group.iter().try_for_each(|request| request.batch.kept())?;
+        self.db.prepare_cached("COMMIT")?.execute([])?;
         self.shared.syncs.fetch_add(1, Ordering::Relaxed);
         Ok(outcomes)
+    }
+
+    /// Writes the rows of `requests`, in the transaction that is open.
+    fn write(
+        &mut self,
+        requests: &[Request],
+        outcomes: &mut Vec<Result<u64, CommitError>>,
+    ) -> Result<(), Error> {
+        let db = &self.db;
+        let (mut put, mut delete) = (db.prepare_cached(PUT)?, db.prepare_cached(DELETE)?);
+        for request in requests {
+            let account = column(request.partition);
+            let mut version = 0;
+            if let Some(expected) = request.expected {
+                let found = match self.versions.get(&request.partition) {
+                    Some(found) => *found,
+                    None => stored_version(db, account)?,
+                };
+                if found != expected {
+                    self.versions.insert(request.partition, found);
+                    outcomes.push(Err(CommitError::Conflict));
+                    continue;
+                }
+                version = found + 1;
+                put.execute(params![account, VERSION_KEY, version.to_be_bytes().as_slice()])?;
+                self.versions.insert(request.partition, version);
+            } else {
+                // Such a batch may remove the partition with its version.
+                self.versions.remove(&request.partition);
+            }
+            for (key, value) in request.batch.changes() {
+                match value {
+                    Some(value) => put.execute(params![account, key, value])?,
+                    None => delete.execute(params![account, key])?,
+                };
+            }
+            outcomes.push(Ok(version));
+        }
+        Ok(())
     }
 }
 

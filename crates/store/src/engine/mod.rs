@@ -16,6 +16,8 @@
 //!   tell, and the engine goes on: room on the disk is enough for the next commit to succeed.
 //!   After a crash, a batch that was answered with an error may be found applied.
 //! * Batches take effect in the order of the calls, if the calls themselves are ordered.
+//! * A batch that rests on pledges (`Batch::rest_on`) is not committed before they are kept, and refused if one is broken.
+//!   Batches that were given later may wait for it, too. [`Engine::nudge`] is called whenever one was decided.
 //! * `done` is called once, on a thread of the engine's own and never inside `commit`. It must
 //!   not block. If the engine closes first it is dropped without a call.
 //!
@@ -27,12 +29,15 @@ mod embedded;
 pub use embedded::Embedded;
 
 use crate::Error;
+use crate::pledge::Pledge;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// Changes to one partition: keys with new values, or `None` to delete. Later ones win.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     changes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    rests_on: Vec<Arc<Pledge>>,
 }
 
 impl Batch {
@@ -44,6 +49,24 @@ impl Batch {
     /// Deletes `key`, if it is there.
     pub fn delete(&mut self, key: Vec<u8>) {
         self.changes.push((key, None));
+    }
+
+    /// Nothing of it may be committed before `pledge` is kept.
+    pub(crate) fn rest_on(&mut self, pledge: Arc<Pledge>) {
+        if !self.rests_on.contains(&pledge) {
+            self.rests_on.push(pledge);
+        }
+    }
+
+    /// The last pledge that it rests on and that is not decided.
+    pub(crate) fn undecided(&self) -> Option<&Arc<Pledge>> {
+        self.rests_on.iter().filter(|pledge| !pledge.is_decided()).max_by_key(|pledge| pledge.number())
+    }
+
+    /// An error if a pledge that it rests on was broken. All are decided.
+    pub(crate) fn kept(&self) -> Result<(), Error> {
+        // One that is not decided would be an error of ours; then nothing is committed on it.
+        self.rests_on.iter().try_for_each(|pledge| pledge.outcome().unwrap_or(Err(Error::Closed)))
     }
 
     /// The changes in their order.
@@ -113,6 +136,9 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
 
     /// Applies a batch; see the contract.
     fn commit(&self, partition: u64, expected: Option<u64>, batch: Batch, done: Done);
+
+    /// A pledge was decided: what rests on it can go on.
+    fn nudge(&self);
 
     /// Looks for damage below the level of keys and values; one sentence for each.
     fn verify(&self) -> Result<Vec<String>, Error>;

@@ -98,7 +98,7 @@ impl Pending {
         let mut batch = Batch::default();
         batch.put(key::entry(token), row::encode_entry(&entry));
         let told = self.shared.bodies.referring(|condemned| {
-            condemned.refuse(&entry.body)?;
+            condemned.admit(&entry.body)?.into_iter().for_each(|pledge| batch.rest_on(pledge));
             self.shared.open.lock().insert(token);
             Ok::<_, Error>(self.submit(batch))
         })?;

@@ -64,12 +64,13 @@ pub async fn people(store: &Store, count: usize) -> Vec<AccountId> {
     ids
 }
 
+/// A body as deliveries have it: placed, and not always durable yet.
 pub async fn body(store: &Store, content: &[u8]) -> Result<BodyRef, Error> {
     let mut writer = store.bodies().writer();
     for piece in content.chunks(10_000) {
         writer.write(piece).await?;
     }
-    writer.finish().await
+    writer.place().await
 }
 
 pub async fn content(store: &Store, body: &BodyRef) -> Result<Vec<u8>, Error> {

@@ -32,8 +32,16 @@ fn victim(dir: &Path) {
                 // More than a quiet moment: a checkpoint runs.
                 tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
             }
-            let stored = body(&store, &text(n as u64, size)).await.unwrap();
-            say(&format!("acknowledged body {n}"));
+            let mut writer = store.bodies().writer();
+            writer.write(&text(n as u64, size)).await.unwrap();
+            // Every other one is durable before its delivery, the others with it.
+            let stored = if n % 2 == 0 {
+                let durable = writer.finish().await.unwrap();
+                say(&format!("acknowledged body {n}"));
+                durable
+            } else {
+                writer.place().await.unwrap()
+            };
             let got = store.account(id).deliver(delivery(stored)).await.unwrap();
             say(&format!("acknowledged delivery {n}"));
             if n % 3 == 2 {

@@ -14,6 +14,7 @@ mod ledger;
 mod mailbox;
 mod model;
 mod mounted;
+mod pledge;
 mod power;
 mod race;
 mod search;

@@ -10,17 +10,18 @@ impl Change<'_> {
     pub(super) fn move_bodies(&mut self, moves: &[BodyMove]) -> Result<(), Refused> {
         let mut rows = Vec::new();
         for step in moves {
-            self.condemned.refuse(&step.to)?;
+            let pledge = self.condemned.admit(&step.to)?;
             // Removed by an operation of the same commit, it does not come back.
             if let Some(stored) = self.detail(step.mailbox, step.uid)? {
                 let detail = row::decode_detail(&stored)?;
                 if (detail.body.segment, detail.body.offset) == (step.from.segment, step.from.offset) {
                     let moved = row::encode_detail(&Detail { body: step.to.clone(), ..detail });
-                    rows.push((step.mailbox, step.uid, moved));
+                    rows.push((step.mailbox, step.uid, moved, pledge));
                 }
             }
         }
-        for (mailbox, uid, detail) in rows {
+        for (mailbox, uid, detail, pledge) in rows {
+            pledge.into_iter().for_each(|pledge| self.batch.rest_on(pledge));
             self.put_detail(mailbox, uid, detail);
         }
         Ok(())

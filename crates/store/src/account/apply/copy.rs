@@ -59,7 +59,8 @@ impl Change<'_> {
         let condemned = self.condemned;
         let anew = |uid: u32, stored: &[u8]| -> Result<Vec<u8>, Error> {
             let mut detail = row::decode_detail_ref(uid, stored)?;
-            condemned.refuse(&detail.body)?;
+            // What a commit refers to is durable, and what this one refers to it rests on already.
+            condemned.admit(&detail.body)?;
             detail.saved = saved;
             Ok(row::encode_detail_ref(&detail))
         };

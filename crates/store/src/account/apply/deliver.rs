@@ -23,7 +23,7 @@ impl Change<'_> {
         if delivery.quota {
             self.quota_left(size, 1)?;
         }
-        self.condemned.refuse(&delivery.body)?;
+        let pledge = self.condemned.admit(&delivery.body)?;
         let trim = match delivery.token {
             Some(_) => self.tokens_to_trim(delivery.saved)?,
             None => Vec::new(),
@@ -31,6 +31,7 @@ impl Change<'_> {
         let id = self.mailbox_or_new(&delivery.mailbox, delivery.saved)?;
         self.uids_left(id, 1)?;
         let Some(delivered) = self.put(id, delivery) else { return Err(Refused::NoMailbox) };
+        pledge.into_iter().for_each(|pledge| self.batch.rest_on(pledge));
         if let Some(token) = delivery.token {
             let Delivered { mailbox, uid, modseq, .. } = delivered;
             let seen = TokenRow { mailbox, uid, modseq, saved: delivery.saved };
@@ -52,11 +53,11 @@ impl Change<'_> {
             let row = row.ok_or(Refused::Cannot("the message to be replaced is gone"))?;
             replaced = Some((id, row));
         }
-        let mut places = Vec::with_capacity(append.messages.len());
+        let (mut places, mut pledges) = (Vec::with_capacity(append.messages.len()), Vec::new());
         let (mut bytes, mut count) = (0u64, 0u64);
         for message in &append.messages {
             places.push(self.mailbox(&message.mailbox)?.ok_or(Refused::NoMailbox)?);
-            self.condemned.refuse(&message.body)?;
+            pledges.extend(self.condemned.admit(&message.body)?);
             if message.quota {
                 bytes = bytes.saturating_add(size_of(message));
                 count += 1;
@@ -71,6 +72,7 @@ impl Change<'_> {
         if let Some((id, row)) = replaced {
             self.take_out(id, &[row], false)?;
         }
+        pledges.into_iter().for_each(|pledge| self.batch.rest_on(pledge));
         let put = places.into_iter().zip(&append.messages);
         Ok(put.filter_map(|(place, message)| self.put(place, message)).collect())
     }
