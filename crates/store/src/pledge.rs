@@ -26,7 +26,7 @@ impl Pledge {
 
     /// `None`: it is not decided yet.
     pub(crate) fn outcome(&self) -> Option<Result<(), Error>> {
-        self.outcome.get().map(|outcome| outcome.as_ref().map(|()| ()).map_err(Error::again))
+        self.outcome.get().map(|outcome| outcome.as_ref().copied().map_err(Error::again))
     }
 
     /// True if it is kept or broken.
