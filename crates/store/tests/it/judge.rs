@@ -258,7 +258,7 @@ fn every_acknowledgement_comes_after_its_syncs() {
     };
     let calls = calls(&trace);
     let (faults, acknowledged) = judged(&calls);
-    assert_eq!((faults, acknowledged), (Vec::new(), 28));
+    assert_eq!((faults, acknowledged), (Vec::new(), 24));
     let copied = calls.iter().position(|call| {
         call.name == "pwrite64"
             && path_of(&call.arguments).is_some_and(|path| path.ends_with("store.db"))
