@@ -114,7 +114,7 @@ fn write_state(s: &mut ImapSession, selected: &Selected) {
     announce::exists(view.len(), s.machine.output());
     if !enabled.rev2 {
         s.machine.output().extend_from_slice(b"* 0 RECENT\r\n");
-        if let Some(first) = first_unseen(view).filter(|_| !enabled.uid_only) {
+        if let Some(first) = view.first_unseen().filter(|_| !enabled.uid_only) {
             s.machine.untagged_ok(Some(Code::Unseen(first)), "First unseen message");
         }
     }
@@ -178,19 +178,6 @@ pub(crate) fn changeable(rights: Rights) -> u64 {
         bits |= !(Flags::SEEN.0 | Flags::DELETED.0);
     }
     bits
-}
-
-/// The first message without `\Seen`. Nearly all of a large mailbox has it: whole chunks are passed over at once.
-fn first_unseen(view: &View) -> Option<u32> {
-    if view.mailbox.unseen == 0 {
-        return None;
-    }
-    let mut chunks = view.chunks();
-    let chunk = chunks
-        .find(|chunk| chunk.flags.iter().fold(u64::MAX, |all, flags| all & flags) & Flags::SEEN.0 == 0)?;
-    let at = chunk.flags.iter().position(|flags| flags & Flags::SEEN.0 == 0)?;
-    // A chunk is much smaller than a mailbox may be.
-    Some(chunk.first_seq + at as u32)
 }
 
 /// What became of QRESYNC.

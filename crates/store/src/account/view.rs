@@ -15,7 +15,7 @@ mod edit;
 use super::{Flags, Mailbox, MessageRow};
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub use diff::Diff;
 
@@ -37,6 +37,17 @@ pub struct View {
     len: u32,
     /// Goes from view to view: whoever has one of any age keeps the mailbox in memory.
     lease: Arc<()>,
+    first_unseen: Lazy,
+}
+
+/// What is found at the first question. A view that is made from another one asks anew.
+#[derive(Default)]
+struct Lazy(OnceLock<Option<u32>>);
+
+impl Clone for Lazy {
+    fn clone(&self) -> Lazy {
+        Lazy::default()
+    }
 }
 
 #[derive(Clone)]
@@ -106,7 +117,8 @@ impl<'a> Chunk<'a> {
 
 impl View {
     pub(crate) fn new(mailbox: Mailbox, rows: Vec<MessageRow>) -> View {
-        let mut view = View { mailbox, nodes: Vec::new(), len: 0, lease: Arc::new(()) };
+        let mut view =
+            View { mailbox, nodes: Vec::new(), len: 0, lease: Arc::new(()), first_unseen: Lazy::default() };
         view.append(&rows);
         view
     }
@@ -159,6 +171,23 @@ impl View {
     /// All columns, in order.
     pub fn chunks(&self) -> Chunks<'_> {
         self.chunks_of(1..self.len + 1)
+    }
+
+    /// The sequence number of the first message without `\Seen`. Every session that opens the mailbox asks; one of them looks.
+    #[must_use]
+    pub fn first_unseen(&self) -> Option<u32> {
+        if self.mailbox.unseen == 0 {
+            return None;
+        }
+        *self.first_unseen.0.get_or_init(|| {
+            // Nearly all of a large mailbox is seen: whole chunks are passed over at once.
+            let all =
+                |flags: &[u64]| flags.iter().fold(u64::MAX, |all, flags| all & flags) & Flags::SEEN.0 != 0;
+            let chunk = self.chunks().find(|chunk| !all(chunk.flags))?;
+            let at = chunk.flags.iter().position(|flags| flags & Flags::SEEN.0 == 0)?;
+            // A chunk is much smaller than a mailbox may be.
+            Some(chunk.first_seq + at as u32)
+        })
     }
 
     /// The columns of the messages with sequence numbers in `seqs`, in order.

@@ -261,6 +261,23 @@ mod tests {
     }
 
     #[test]
+    fn the_first_unseen_is_looked_for_anew_in_each_view() {
+        let seen: Vec<(u32, u64)> = (1..=700).map(|uid| (uid, Flags::SEEN.0)).collect();
+        let mut old = view(1..=700);
+        old.set_flags(&seen, 2);
+        old.set_flags(&[(2, 0), (650, 0)], 3);
+        old.mailbox.unseen = 2;
+        assert_eq!(old.first_unseen(), Some(2));
+        let mut new = old.clone();
+        new.set_flags(&[(2, Flags::SEEN.0)], 4);
+        new.remove(&[1, 300]);
+        new.mailbox.unseen = 1;
+        assert_eq!((new.first_unseen(), old.first_unseen()), (Some(648), Some(2)));
+        new.mailbox.unseen = 0;
+        assert_eq!(new.first_unseen(), None);
+    }
+
+    #[test]
     fn only_what_is_touched_is_copied() {
         let old = view(1..=100_000);
         let mut new = old.clone();
