@@ -50,7 +50,11 @@ c.sendmail(user, [user], m.as_bytes(policy=m.policy.clone(utf8=True, linesep="\r
 c.quit()
 p = poplib.POP3_SSL(host, int(pop3s), context=ctx); p.user(user); p.pass_(password)
 got = b"\n".join(p.retr(1)[1])
-assert "Γειά σου 📬".encode() in got and b"hidden@" not in got and b"UTF8SMTPSA" in got, got
+assert b"Subject: =?UTF-8?B?" in got and b"hidden@" not in got and b"UTF8SMTPSA" in got, got
+p.quit()
+p = poplib.POP3_SSL(host, int(pop3s), context=ctx); p.utf8(); p.user(user); p.pass_(password)
+got = b"\n".join(p.retr(1)[1])
+assert "Subject: Γειά σου 📬".encode() in got, got
 try:
     q = poplib.POP3_SSL(host, int(pop3s), context=ctx); q.user(user); q.pass_(password)
 except poplib.error_proto as e:
