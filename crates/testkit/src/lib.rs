@@ -14,3 +14,4 @@ pub mod message;
 pub mod pop3;
 pub mod script;
 pub mod smtp;
+pub mod talk;

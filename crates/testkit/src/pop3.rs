@@ -3,8 +3,9 @@
 //! The account of [`crate::login`] has the three [`MESSAGES`].
 
 use crate::login::{self, Login, Said};
-use crate::script::{Peer, Script};
-use proto::machine::{Machine, Tick};
+use crate::script::Script;
+use crate::talk::{self, Stage};
+use proto::machine::Tick;
 use proto::pop3::Event;
 use proto::pop3::server::{Code, Limits, Offer, Server};
 use proto::proof::{How, Security};
@@ -218,92 +219,33 @@ impl Above {
     }
 }
 
-/// A machine, the fixed session above it, and the input that was not used up.
-pub struct Talk {
-    setup: Setup,
-    /// The machine.
-    pub server: Server,
-    above: Above,
-    now: Tick,
-    /// What the machine said and was not taken yet.
-    pub said: Vec<u8>,
-    /// The most octets of output that lay about at one time, beside the fixed messages.
-    pub held_max: usize,
-}
+impl Stage for Above {
+    type Setup = Setup;
+    type Server = Server;
 
-impl Talk {
-    /// A fresh connection.
-    #[must_use]
-    pub fn new(setup: Setup) -> Talk {
-        let server = setup.server(setup.security(), Tick(0));
-        let above = Above::new(&setup);
-        Talk { setup, server, above, now: Tick(0), said: Vec::new(), held_max: 0 }
+    fn new(setup: &Setup) -> Above {
+        Above::new(setup)
     }
 
-    /// What the session was told.
-    #[must_use]
-    pub fn events(&self) -> &[String] {
-        &self.above.events
+    fn answer(&mut self, server: &mut Server, event: Event<'_>) -> bool {
+        Above::answer(self, server, event)
     }
 
-    fn secure(&mut self) {
-        if self.setup.early_bytes {
-            return self.server.tls_early_bytes();
+    fn events(&mut self) -> &mut Vec<String> {
+        &mut self.events
+    }
+
+    fn server(setup: &Setup, now: Tick) -> Server {
+        setup.server(setup.security(), now)
+    }
+
+    fn secure(setup: &mut Setup) -> bool {
+        if !setup.early_bytes {
+            setup.how = How::StartTls;
         }
-        self.server.tls_go_ahead();
-        self.said.append(self.server.output());
-        self.setup.how = How::StartTls;
-        self.server = self.setup.server(self.setup.security(), self.now);
-        let events = std::mem::take(&mut self.above.events);
-        self.above = Above { events, ..Above::new(&self.setup) };
+        !setup.early_bytes
     }
 }
 
-impl Peer for Talk {
-    fn feed(&mut self, bytes: &[u8]) {
-        let mut input = bytes;
-        self.said.append(self.server.output());
-        while !self.server.ended() {
-            let (used, event) = self.server.receive(input, self.now);
-            assert!(used <= input.len(), "more was used up than there was");
-            input = &input[used..];
-            self.held_max = self.held_max.max(self.server.output().len());
-            match event {
-                Some(event) => {
-                    let starts_tls = self.above.answer(&mut self.server, event);
-                    if starts_tls {
-                        self.secure();
-                    }
-                }
-                None if used == 0 => break,
-                None => {}
-            }
-            self.said.append(self.server.output());
-        }
-        assert!(self.server.ended() || input.is_empty(), "the machine keeps half lines itself");
-    }
-
-    fn take_said(&mut self) -> Vec<u8> {
-        self.said.append(self.server.output());
-        std::mem::take(&mut self.said)
-    }
-
-    fn take_events(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.above.events)
-    }
-
-    fn pass(&mut self, seconds: u32) {
-        self.now = self.now.plus_seconds(seconds);
-        if self.server.deadline() <= self.now {
-            self.server.timeout(self.now);
-        }
-    }
-
-    fn shutdown(&mut self) {
-        self.server.shutdown();
-    }
-
-    fn ended(&self) -> bool {
-        self.server.ended()
-    }
-}
+/// A machine and the fixed session above it.
+pub type Talk = talk::Talk<Above>;
