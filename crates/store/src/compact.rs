@@ -371,26 +371,12 @@ fn details(
 #[cfg(test)]
 mod tests {
     use super::MARK_EVERY_SECONDS;
+    use crate::account::tests::person;
     use crate::account::{Delivery, Flags};
-    use crate::system::directory::{AccountRecord, Credentials, Domain};
     use crate::{Compacted, Options, Store};
-    use proto::proof::AccountId;
 
     async fn account(store: &Store) -> crate::account::Account {
-        let (name, separator) = ("x.test".to_owned(), None);
-        let domain = Domain { name, catch_all: None, cram_md5: false, case_sensitive: false, separator };
-        store.directory().put_domain(domain, false).await.unwrap();
-        let record = AccountRecord {
-            id: AccountId(0),
-            address: "a@x.test".to_owned(),
-            name: String::new(),
-            enabled: true,
-            quota_bytes: None,
-            quota_messages: None,
-            created: 0,
-        };
-        let nothing = Credentials { salt: vec![1; 16], iterations: 1, generation: 1, list: Vec::new() };
-        store.account(store.directory().add_account(record, nothing).await.unwrap())
+        store.account(person(store).await)
     }
 
     #[test]

@@ -76,14 +76,13 @@ impl<S: Stage> Peer for Talk<S> {
             assert!(used <= input.len(), "more was used up than there was");
             input = &input[used..];
             self.held_max = self.held_max.max(self.server.output().len());
-            match event {
-                Some(event) => {
-                    if self.above.answer(&mut self.server, event) {
-                        self.secure();
-                    }
-                }
+            let starts_tls = match event {
+                Some(event) => self.above.answer(&mut self.server, event),
                 None if used == 0 => break,
-                None => {}
+                None => false,
+            };
+            if starts_tls {
+                self.secure();
             }
             self.said.append(self.server.output());
         }

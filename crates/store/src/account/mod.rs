@@ -321,7 +321,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::engine::{self, Batch};
     use crate::search::{Bits, Scope};
@@ -330,7 +330,8 @@ mod tests {
 
     const INBOX_ID: MailboxId = MailboxId(1);
 
-    async fn person(store: &Store) -> AccountId {
+    /// A store's first account, `a@x.test`.
+    pub(crate) async fn person(store: &Store) -> AccountId {
         let (name, separator) = ("x.test".to_owned(), None);
         let domain = Domain { name, catch_all: None, cram_md5: false, case_sensitive: false, separator };
         store.directory().put_domain(domain, false).await.unwrap();
