@@ -5,7 +5,8 @@
 //! flags go on to be told, and the numbering, with all that came after it, waits for the next command that may.
 
 use super::search::context;
-use crate::session::imap::{FLUSH_BYTES, ImapSession, Selected};
+use crate::session::FLUSH_BYTES;
+use crate::session::imap::{ImapSession, Selected};
 use net::drive::Wire;
 use proto::imap::code::Code;
 use proto::imap::encode;

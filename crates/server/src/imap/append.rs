@@ -1,7 +1,8 @@
 //! APPEND, MULTIAPPEND, CATENATE, BINARY literals and REPLACE.
 //!
 //! Octets go from the socket's buffer into the store's writer and past the scanner, as they came. What must hold: a command
-//! that is refused or broken off leaves nothing behind; all messages of one command come in one commit.
+//! that is refused or broken off leaves nothing behind; all messages of one command come in one commit. How many one command
+//! brings is the machine's limit.
 
 use super::copy::target;
 use super::expunge;
@@ -22,8 +23,6 @@ use proto::imap::set::{STAR, Set};
 use proto::message::gist::Gist;
 use store::account::{Account, Delivery, Flags, MailboxId};
 
-/// Messages of one command.
-const MESSAGES_MAX: usize = 10_000;
 /// Messages, and octets of them, that are written before they are made durable together.
 const WAITING_MAX: usize = 64;
 const WAITING_BYTES_MAX: u64 = 4 << 20;
@@ -128,9 +127,6 @@ fn message(
 ) -> Result<(), No> {
     let body = Incoming::new(&s.app.store);
     let appending = s.append.as_mut().ok_or_else(out_of_order)?;
-    if appending.done.len() + appending.waiting.len() >= MESSAGES_MAX {
-        return Err(No::code(Code::Limit, format!("One command takes {MESSAGES_MAX} messages at most")));
-    }
     let rights = appending.target.rights;
     appending.message = Some(Message {
         // RFC 4314 section 4: flags that the user may not set are left out.

@@ -11,6 +11,7 @@ pub(crate) mod tree;
 use super::name::{self, OTHERS, Seeker, right};
 use super::no::{No, blocking, finish};
 use super::{acl, metadata, status};
+use crate::session::FLUSH_BYTES;
 use crate::session::imap::ImapSession;
 use net::drive::Wire;
 use pattern::Pattern;
@@ -23,9 +24,6 @@ use tree::Node;
 
 /// Patterns of one command at most.
 const PATTERNS_MAX: usize = 64;
-
-/// Answers that gather before they are sent.
-pub(crate) const FLUSH_BYTES: usize = 32 << 10;
 
 /// LIST.
 pub(crate) async fn list(s: &mut ImapSession, list: List, wire: &mut Wire<'_>) {

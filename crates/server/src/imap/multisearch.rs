@@ -3,13 +3,13 @@
 //! One `* ESEARCH` line for each mailbox that has a match, with its name and UIDVALIDITY; results are UIDs. Mailboxes that the
 //! user may not read are passed over. One mailbox is open at a time.
 
-use super::list::FLUSH_BYTES;
 use super::list::tree::is_below;
 use super::name::{Seeker, Visible, is_others, right};
 use super::no::{No, blocking, finish};
 use super::search::answer::{Place, Results};
 use super::search::{self, evaluate};
 use crate::clock::unix_now;
+use crate::session::FLUSH_BYTES;
 use crate::session::imap::ImapSession;
 use evaluate::Haystack;
 use net::drive::Wire;

@@ -14,6 +14,7 @@ mod state;
 use super::announce::{self, Known};
 use super::no::{No, blocking};
 use super::{list, multisearch, status};
+use crate::session::FLUSH_BYTES;
 use crate::session::imap::{ImapSession, User};
 use net::drive::{Next, Wire};
 use proto::imap::code::Code;
@@ -172,7 +173,7 @@ async fn tell_others(s: &mut ImapSession, wire: &mut Wire<'_>) -> Result<(), No>
     registered.seen = Seen::of(look);
     for change in changes {
         write(s, &change);
-        if s.machine.output().len() >= list::FLUSH_BYTES && wire.flush(s.machine.output()).await.is_err() {
+        if s.machine.output().len() >= FLUSH_BYTES && wire.flush(s.machine.output()).await.is_err() {
             return Ok(());
         }
     }
@@ -211,7 +212,7 @@ async fn register(
     registered.seen = Seen::of(look);
     for state in states {
         write(s, &state);
-        if s.machine.output().len() >= list::FLUSH_BYTES && wire.flush(s.machine.output()).await.is_err() {
+        if s.machine.output().len() >= FLUSH_BYTES && wire.flush(s.machine.output()).await.is_err() {
             return Ok(());
         }
     }

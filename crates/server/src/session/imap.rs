@@ -21,9 +21,6 @@ use std::ops::Range;
 use std::sync::Arc;
 use store::account::{Account, MessageRow, Rights, View, Watch};
 
-/// Output is handed to the socket when it has grown to this.
-pub(crate) const FLUSH_BYTES: usize = 64 << 10;
-
 /// One connection.
 #[derive(Debug)]
 pub struct ImapSession {

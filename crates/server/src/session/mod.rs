@@ -9,6 +9,9 @@ use net::drive::Ends;
 use proto::service::{Listener, Protocol};
 use std::sync::Arc;
 
+/// Output is handed to the socket when it has grown to this.
+pub(crate) const FLUSH_BYTES: usize = 64 << 10;
+
 /// Where a connection came in, known from its first moment.
 #[derive(Clone, Debug)]
 pub struct Origin {

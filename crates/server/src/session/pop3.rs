@@ -4,8 +4,8 @@
 //! exclusive lock (RFC 1939 section 8). Deletions are marks here until QUIT, and
 //! then one commit: all or none. A lost connection deletes nothing.
 
-use super::Origin;
 use super::login::{Exchange, Login, Place};
+use super::{FLUSH_BYTES, Origin};
 use crate::app::App;
 use crate::facts::{self, Outcome};
 use crate::maildrop::{Busy, MaildropLock};
@@ -20,8 +20,6 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use store::account::{Account, MessageRow, Refused, View};
 
-/// Output is handed to the socket when it has grown to this.
-const FLUSH_BYTES: usize = 64 << 10;
 /// The mailbox that POP3 serves (RFC 9051 5.1: the one that always exists).
 const MAILDROP: &str = store::account::INBOX;
 

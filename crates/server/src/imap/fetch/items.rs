@@ -2,8 +2,10 @@
 
 use super::plan::Plan;
 use crate::imap::announce::{Gone, modseq, pace, space};
+use crate::imap::name;
 use crate::imap::section::{self, Decoded, DecodingReader, Found, Octets, Reader, cut};
-use crate::session::imap::{FLUSH_BYTES, ImapSession};
+use crate::session::FLUSH_BYTES;
+use crate::session::imap::ImapSession;
 use net::drive::Wire;
 use proto::imap::code::Code;
 use proto::imap::command::{FetchItem, Label, Section};
@@ -360,13 +362,13 @@ fn learnt(item: &FetchItem, detail: &DetailRef<'_>, gist: &Gist<'_>, utf8: bool,
             encode::date_time(detail.saved, out);
         }
         FetchItem::EmailId => {
-            out.extend_from_slice(b"EMAILID (M");
-            hex(&detail.body.hash[..16], out);
+            out.extend_from_slice(b"EMAILID (");
+            out.extend_from_slice(name::email_id(&detail.body).as_bytes());
             out.push(b')');
         }
         FetchItem::ThreadId => {
-            out.extend_from_slice(b"THREADID (T");
-            hex(&gist.thread(), out);
+            out.extend_from_slice(b"THREADID (");
+            out.extend_from_slice(name::thread_id(&gist.thread()).as_bytes());
             out.push(b')');
         }
         FetchItem::Preview { .. } => {
@@ -376,14 +378,6 @@ fn learnt(item: &FetchItem, detail: &DetailRef<'_>, gist: &Gist<'_>, utf8: bool,
         _ => return false,
     }
     true
-}
-
-fn hex(bytes: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        out.push(DIGITS[usize::from(byte >> 4)]);
-        out.push(DIGITS[usize::from(byte & 15)]);
-    }
 }
 
 /// `{5}` and its line end.
