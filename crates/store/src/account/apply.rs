@@ -422,17 +422,15 @@ impl<'a> Change<'a> {
         open(&mut self.snapshot, self.engine)
     }
 
-    /// Reads a mailbox into memory.
+    /// Reads a mailbox into memory, as the operations of this commit before this one left it: it may have got another name or
+    /// other uses, or be gone. The engine's row would undo that, since held rows are written last.
     fn hold(&mut self, id: MailboxId) -> Result<(), Refused> {
         if self.head.mailboxes.contains_key(&id.0) {
             return Ok(());
         }
+        let Some(stored) = self.row(&key::mailbox(id))? else { return Err(Refused::NoMailbox) };
         let partition = key::partition(self.account);
-        let snapshot = self.snapshot()?;
-        let Some(stored) = snapshot.get(partition, &key::mailbox(id))? else {
-            return Err(Refused::NoMailbox);
-        };
-        let index = Index::load(snapshot, partition, MailboxRow::decode(&stored)?)?;
+        let index = Index::load(self.snapshot()?, partition, MailboxRow::decode(&stored)?)?;
         self.head.mailboxes.insert(id.0, index);
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 mod beside;
 mod removal;
+mod together;
 
 use crate::help::*;
 use proto::proof::AccountId;
