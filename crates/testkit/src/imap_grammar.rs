@@ -15,7 +15,7 @@ const WRITTEN_BESIDES_MAX: usize = 200;
 /// when it is written and read again, and is not larger than what came.
 pub fn command(line: &[u8]) {
     for utf8 in [false, true] {
-        let dialect = Dialect { utf8 };
+        let dialect = Dialect { utf8, utf8_alone: false };
         let Ok(head) = parse::head(line) else { return };
         assert!(head.arguments <= line.len());
         let rest = &line[head.arguments..];

@@ -43,6 +43,8 @@ pub const ID_VALUE_BYTES_MAX: usize = 1024;
 pub struct Dialect {
     /// Mailbox names and other strings are UTF-8 (UTF8=ACCEPT or IMAP4rev2).
     pub utf8: bool,
+    /// UTF8=ACCEPT is enabled: SEARCH names no charset (RFC 6855 section 3).
+    pub utf8_alone: bool,
 }
 
 /// Why a command has no meaning. The texts go to the client behind BAD.

@@ -343,7 +343,7 @@ impl Server {
     }
 
     fn dialect(&self) -> Dialect {
-        Dialect { utf8: self.enabled.utf8_names() }
+        Dialect { utf8: self.enabled.utf8_names(), utf8_alone: self.enabled.utf8 }
     }
 
     fn room(&self) -> Room {

@@ -103,7 +103,7 @@ pub fn append_head(rest: &[u8], replace: bool, dialect: Dialect) -> Result<Optio
 /// See [`Fault`].
 pub fn append_item(rest: &[u8], place: Place) -> Result<AppendItem, Fault> {
     // URLs are ASCII and there is no mailbox name from here on.
-    let mut cursor = Cursor::new(rest, Dialect { utf8: true });
+    let mut cursor = Cursor::new(rest, Dialect { utf8: true, ..Dialect::default() });
     let (item, next) = match place {
         Place::First => message(&mut cursor)?,
         Place::Next if cursor.is_end() => {

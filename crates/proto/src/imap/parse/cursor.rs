@@ -87,6 +87,11 @@ impl<'a> Cursor<'a> {
         Cursor { bytes, at: 0, dialect, incomplete: false }
     }
 
+    /// What the client may write.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
     /// Octets taken so far.
     pub fn taken(&self) -> usize {
         self.at

@@ -94,6 +94,9 @@ pub(super) fn cancel_update(c: &mut Cursor<'_>) -> Result<Command, Fault> {
 fn search(c: &mut Cursor<'_>, uid: bool) -> Result<Search, Fault> {
     let (returns, update_items) = returns(c)?;
     let charset = if c.eat_word(b"CHARSET") {
+        if c.dialect().utf8_alone {
+            return Err(Fault::Syntax("with UTF8=ACCEPT a search is in UTF-8 and names no charset"));
+        }
         c.space()?;
         let charset = Charset::named(&c.astring()?)?;
         c.space()?;

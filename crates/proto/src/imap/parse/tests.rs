@@ -8,8 +8,8 @@ use crate::imap::client::{self, Literals};
 use crate::imap::command::*;
 use crate::imap::set::{STAR, Set, SetOrSaved};
 
-const PLAIN: Dialect = Dialect { utf8: false };
-const UTF8: Dialect = Dialect { utf8: true };
+const PLAIN: Dialect = Dialect { utf8: false, utf8_alone: false };
+const UTF8: Dialect = Dialect { utf8: true, utf8_alone: false };
 
 fn parse(command: &str, dialect: Dialect) -> Result<Command, Fault> {
     let line = format!("a1 {command}\r\n");
@@ -458,6 +458,14 @@ fn charsets() {
     for charset in ["UTF-16", "UTF-16BE", "UTF-7", "X-USER-DEFINED", "ISO-2022-CN", "none", "\"\""] {
         assert_eq!(text(format!("CHARSET {charset} SUBJECT x").as_bytes()), Err(Fault::Charset), "{charset}");
     }
+    // RFC 6855 section 3; SORT and THREAD cannot be written without one.
+    let alone = Dialect { utf8: true, utf8_alone: true };
+    for charset in ["UTF-8", "US-ASCII", "none"] {
+        let refused = parse(&format!("UID SEARCH RETURN (ALL) CHARSET {charset} SUBJECT x"), alone);
+        assert!(matches!(refused, Err(Fault::Syntax(_))), "{charset}: {refused:?}");
+    }
+    assert!(parse("SEARCH SUBJECT \"f\u{fc}r\"", alone).is_ok());
+    assert!(parse("SORT (DATE) UTF-8 ALL", alone).is_ok());
 }
 
 #[test]
