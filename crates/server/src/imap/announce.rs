@@ -166,7 +166,9 @@ pub(crate) async fn tell(
     mut wire: Option<&mut Wire<'_>>,
 ) -> Result<(), Gone> {
     let Some(now) = latest(s).await else { return Ok(()) };
-    let style = Style::of(s.machine.enabled());
+    let mut style = Style::of(s.machine.enabled());
+    // RFC 5465 section 5.1: whoever is told of flags by NOTIFY is told the UID, too.
+    style.uid |= super::notify::is_on(s);
     let Some(selected) = s.user.as_deref_mut().and_then(|user| user.selected.as_mut()) else { return Ok(()) };
     if Arc::ptr_eq(&now, &selected.view) {
         selected.told = now;

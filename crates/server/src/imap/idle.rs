@@ -16,14 +16,20 @@ pub(crate) async fn begin(s: &mut ImapSession, wire: &mut Wire<'_>) -> Next {
         user.watch = Some(selected.account.watch());
     }
     s.machine.idle_begin();
-    match announce::tell(s, true, &Known::default(), Some(wire)).await {
-        Ok(()) => Next::Go,
-        Err(_) => Next::Close,
+    tell(s, wire).await
+}
+
+/// What others changed, unless NOTIFY left it out.
+async fn tell(s: &mut ImapSession, wire: &mut Wire<'_>) -> Next {
+    let wanted = super::notify::tells_of_open(s);
+    if wanted && announce::tell(s, true, &Known::default(), Some(wire)).await.is_err() {
+        return Next::Close;
     }
+    Next::Go
 }
 
 pub(crate) async fn done(s: &mut ImapSession, wire: &mut Wire<'_>) -> Next {
-    if announce::tell(s, true, &Known::default(), Some(wire)).await.is_err() {
+    if tell(s, wire).await == Next::Close {
         return Next::Close;
     }
     if let Some(user) = s.user.as_deref_mut()

@@ -15,7 +15,9 @@ const COLLATION: &str = "i;unicode-casemap";
 
 pub(crate) async fn noop(s: &mut ImapSession, wire: &mut Wire<'_>) -> Next {
     let expunges = s.machine.may_expunge();
-    if announce::tell(s, expunges, &Known::default(), Some(wire)).await.is_err() {
+    if super::notify::tells_of_open(s)
+        && announce::tell(s, expunges, &Known::default(), Some(wire)).await.is_err()
+    {
         return Next::Close;
     }
     s.machine.ok(None, "Done");

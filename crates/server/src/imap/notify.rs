@@ -2,10 +2,11 @@
 //!
 //! A session that asked for it waits for commits of the accounts that its groups reach. Of the open mailbox it is told by
 //! `announce`, at once; of the others by comparing their rows with those that it was told of, at most once in
-//! `LOOK_INTERVAL`. What a command announces by itself (NOOP, SELECT ...) does not change: NOTIFY adds to it.
+//! `LOOK_INTERVAL`. A client that names no group for the open mailbox, or says NONE, is told nothing of it by NOOP, CHECK and IDLE
+//! (section 3.1, section 4); other commands go on to announce what changed, because numbers in their answers depend on it.
 //!
 //! Limits: `MAILBOXES_WATCHED_MAX` mailboxes, `NOTES_WATCHED_MAX` notes and `ACCOUNTS_WATCHED_MAX` accounts; beyond, the session is told
-//! NOTIFICATIONOVERFLOW and it is as after NOTIFY NONE (section 5.8).
+//! NOTIFICATIONOVERFLOW and it is as after NOTIFY NONE (section 5.8): nothing is told unasked.
 //!
 //! Not here: AnnotationChange (there are no annotations of messages), which is answered BADEVENT.
 
@@ -52,11 +53,19 @@ pub(crate) struct Registered {
     not_before: Instant,
 }
 
+impl Registered {
+    /// NOTIFY NONE: nothing is of interest.
+    fn none() -> Registered {
+        let (plan, seen) = (Plan::default(), Seen::default());
+        Registered { plan, seen, watches: Vec::new(), due: false, not_before: Instant::now() }
+    }
+}
+
 /// NOTIFY.
 pub(crate) async fn notify(s: &mut ImapSession, notify: Notify, wire: &mut Wire<'_>) {
     let (status, groups) = match notify {
         Notify::None => {
-            set(s, None);
+            set(s, Registered::none());
             return s.machine.ok(None, "Nothing is told unasked");
         }
         Notify::Set { status, groups } => (status, groups),
@@ -64,8 +73,12 @@ pub(crate) async fn notify(s: &mut ImapSession, notify: Notify, wire: &mut Wire<
     let before = s.user.as_deref_mut().map(|user| (user.notify.take(), user.watch.take()));
     match register(s, status, groups, wire).await {
         Ok(()) => {
+            // What has gathered is told as NOOP would (section 3.1); what comes from now on is new.
             let expunges = s.machine.may_expunge();
             s.announce(expunges).await;
+            if let Some(open) = s.user.as_deref_mut().and_then(|user| user.selected.as_mut()) {
+                open.next_to_show = open.view.mailbox.uid_next;
+            }
             s.machine.ok(None, "You will be told");
         }
         Err(no) => {
@@ -78,7 +91,14 @@ pub(crate) async fn notify(s: &mut ImapSession, notify: Notify, wire: &mut Wire<
     }
 }
 
-/// The session is told things between its commands.
+/// Does NOOP or IDLE tell of the open mailbox? Without NOTIFY it does; with it, if the client asked for that (section 3.1: no group
+/// is the same as SELECTED NONE; section 4: IDLE tells exactly what NOTIFY says).
+pub(crate) fn tells_of_open(s: &ImapSession) -> bool {
+    let registered = s.user.as_deref().and_then(|user| user.notify.as_deref());
+    registered.is_none_or(|registered| registered.plan.open.is_some())
+}
+
+/// The session has used NOTIFY.
 pub(crate) fn is_on(s: &ImapSession) -> bool {
     s.user.as_deref().is_some_and(|user| user.notify.is_some())
 }
@@ -87,6 +107,9 @@ pub(crate) fn is_on(s: &ImapSession) -> bool {
 pub(crate) async fn changed(user: &mut User) {
     let open = user.selected.as_ref().map(|open| open.account.clone());
     let Some(registered) = user.notify.as_deref_mut() else { return std::future::pending().await };
+    if registered.plan.is_empty() {
+        return std::future::pending().await;
+    }
     if let Some(open) = open
         && !registered.watches.iter().any(|(id, _)| *id == open.id())
     {
@@ -142,7 +165,6 @@ async fn tell_open(s: &mut ImapSession, wire: &mut Wire<'_>) -> Result<(), annou
     let (Some(_), Some(registered)) = (&user.selected, &user.notify) else { return Ok(()) };
     let (expunges, fetch) = match &registered.plan.open {
         Some(group) => (!group.delayed || idles, group.fetch.clone()),
-        None if idles => (true, Vec::new()),
         None => return Ok(()),
     };
     announce::tell(s, expunges, &Known::default(), Some(wire)).await?;
@@ -189,13 +211,7 @@ async fn register(
     let plan = Plan::of(groups)?;
     let user = s.user.as_deref_mut().ok_or_else(No::no_login)?;
     let watches = vec![(user.account.id(), user.account.watch())];
-    let registered =
-        Registered { plan, seen: Seen::default(), watches, due: false, not_before: Instant::now() };
-    set(s, Some(registered));
-    if let Some(open) = s.user.as_deref_mut().and_then(|user| user.selected.as_mut()) {
-        // What is there already is nothing new.
-        open.next_to_show = open.view.mailbox.uid_next;
-    }
+    set(s, Registered { plan, watches, ..Registered::none() });
     let look = look(s).await?;
     let Some(registered) = s.user.as_deref_mut().and_then(|user| user.notify.as_deref_mut()) else {
         return Ok(());
@@ -219,17 +235,17 @@ async fn register(
     Ok(())
 }
 
-fn set(s: &mut ImapSession, registered: Option<Registered>) {
+fn set(s: &mut ImapSession, registered: Registered) {
     if let Some(user) = s.user.as_deref_mut() {
-        user.notify = registered.map(Box::new);
-        // The watches of a registration take its place; IDLE makes a new one.
+        user.notify = Some(Box::new(registered));
+        // The watches of a registration take its place.
         user.watch = None;
     }
 }
 
 /// Too much to keep an eye on (section 5.8).
 fn overflow(s: &mut ImapSession) {
-    set(s, None);
+    set(s, Registered::none());
     s.machine.untagged_ok(Some(Code::NotificationOverflow), "That is too much to be told of");
 }
 

@@ -392,7 +392,7 @@ async fn notify_tells_of_the_open_mailbox_and_of_others() {
     assert_eq!(watcher.line().await, "* LIST (\\NonExistent) \"/\" mail");
     worker.good("SELECT INBOX").await;
     worker.good("STORE 1 +FLAGS.SILENT (\\Deleted)").await;
-    assert!(watcher.line().await.starts_with("* 1 FETCH (FLAGS (\\Deleted)"));
+    assert!(watcher.line().await.starts_with("* 1 FETCH (UID 1 FLAGS (\\Deleted)"));
     worker.good("EXPUNGE").await;
     assert!(watcher.is_quiet().await, "EXPUNGE waits for a command");
     assert_eq!(watcher.good("NOOP").await.with("EXPUNGE"), ["1 EXPUNGE"]);

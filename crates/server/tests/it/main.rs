@@ -8,8 +8,11 @@ mod imap_fetch;
 mod imap_find;
 mod imap_model;
 mod imap_names;
+mod imap_notify;
 mod imap_sessions;
+
 mod imap_sync;
+
 mod logins;
 mod maildrop;
 mod receive;

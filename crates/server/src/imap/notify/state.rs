@@ -88,6 +88,11 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Nothing is of interest.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_none() && self.groups.is_empty()
+    }
+
     /// The group of a mailbox: the first that fits (section 3.1).
     fn group(&self, name: &str, subscribed: &HashSet<String>) -> Option<&Group> {
         self.groups.iter().find(|group| multisearch::fits(&group.filter, name, subscribed))
