@@ -69,7 +69,11 @@ async fn run(s: &ImapSession, copy: &Copy) -> Result<Copied, No> {
     if !copy.uid {
         all_there(selected, &seqs).await?;
     }
-    if target.account.id() != selected.account.id() {
+    // Within an account the store takes flags along as they are; who may not set all of them in the target (RFC 4314 section 4)
+    // copies as between accounts.
+    let sets_all =
+        [right::SEEN, right::WRITE, right::DELETE_MESSAGES].map(|one| target.rights.holds(one)) == [true; 3];
+    if target.account.id() != selected.account.id() || !sets_all {
         return across(selected, &target, &uids, copy.remove).await;
     }
     let copying = Copying {

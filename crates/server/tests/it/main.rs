@@ -10,9 +10,8 @@ mod imap_model;
 mod imap_names;
 mod imap_notify;
 mod imap_sessions;
-
+mod imap_shared;
 mod imap_sync;
-
 mod logins;
 mod maildrop;
 mod receive;
