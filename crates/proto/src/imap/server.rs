@@ -79,6 +79,9 @@ pub struct Limits {
     pub idle_seconds_max: u32,
     /// Silence before login (default 60).
     pub login_seconds_max: u32,
+    /// A search that takes longer says that it goes on, again and again (RFC 9585; default 10,000). The session's affair: the
+    /// machine has no clock.
+    pub progress_milliseconds: u32,
 }
 
 impl Default for Limits {
@@ -96,6 +99,7 @@ impl Default for Limits {
             auth_failures_max: 5,
             idle_seconds_max: 1800,
             login_seconds_max: 60,
+            progress_milliseconds: 10_000,
         }
     }
 }

@@ -246,6 +246,8 @@ pub const KEYS: &[Key] = &[
         "Silence before the connection is closed, in IDLE too (RFC 9051 5.4 asks for 30 minutes at least)."),
     key("limits.imap.login_silence", seconds(10, 3600), Value("\"1m\""), "\"1m\"",
         "Silence before login."),
+    key("limits.imap.progress", seconds(1, 3600), Value("\"10s\""), "\"30s\"",
+        "A search that takes longer tells its client, again and again, that it goes on (RFC 9585)."),
     key("smtp.normalise_newlines", Kind::Switch, Value("false"), "false",
         "What to do with a message that holds a lone CR or LF: false refuses it, true makes each a proper line end. \
          Neither ever takes one for the end of the message, so nothing can be smuggled."),

@@ -273,6 +273,7 @@ impl Builder<'_, '_> {
             auth_failures_max: self.u32("limits.imap.failed_logins"),
             idle_seconds_max: self.u32("limits.imap.silence"),
             login_seconds_max: self.u32("limits.imap.login_silence"),
+            progress_milliseconds: self.u32("limits.imap.progress").saturating_mul(1000),
         }
     }
 

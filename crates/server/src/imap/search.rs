@@ -21,9 +21,6 @@ use std::future::Future;
 use std::time::Duration;
 use store::search::Bits;
 
-/// A command that takes longer says that it goes on, again and again.
-const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
-
 /// SEARCH and UID SEARCH.
 pub(crate) async fn search(s: &mut ImapSession, search: Search, wire: &mut Wire<'_>) {
     let expunges = s.machine.may_expunge();
@@ -62,18 +59,19 @@ pub(crate) async fn find(s: &mut ImapSession, key: &Key, wire: &mut Wire<'_>) ->
     patiently(s, haystack.find(key), wire).await
 }
 
-/// Waits for `work`, and tells the client every ten seconds that it goes on (RFC 9585).
+/// Waits for `work`, and tells the client again and again that it goes on (RFC 9585).
 pub(crate) async fn patiently<T>(
     s: &mut ImapSession,
     work: impl Future<Output = Result<T, No>>,
     wire: &mut Wire<'_>,
 ) -> Result<T, No> {
     let mut work = std::pin::pin!(work);
+    let interval = Duration::from_millis(s.app.settings.imap.progress_milliseconds.into());
     loop {
         tokio::select! {
             biased;
             done = &mut work => return done,
-            () = tokio::time::sleep(PROGRESS_INTERVAL) => {
+            () = tokio::time::sleep(interval) => {
                 let code = Code::InProgress(s.machine.tag().to_owned(), None);
                 s.machine.untagged_ok(Some(code), "Still at it");
                 if wire.flush(s.machine.output()).await.is_err() {

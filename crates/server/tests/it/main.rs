@@ -12,6 +12,7 @@ mod imap_notify;
 mod imap_sessions;
 mod imap_shared;
 mod imap_sync;
+mod imap_words;
 mod logins;
 mod maildrop;
 mod receive;
