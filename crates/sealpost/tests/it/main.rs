@@ -2,6 +2,7 @@
 
 mod curl;
 mod durable;
+mod durable_imap;
 mod fetchers;
 mod gsasl;
 mod harness;
