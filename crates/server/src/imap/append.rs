@@ -262,7 +262,7 @@ async fn catenate(s: &mut ImapSession, text_of_url: &str) -> Result<(), No> {
     let bodies = s.app.store.bodies().clone();
     let gist = section::gist(&bodies, &detail).await?;
     let gist = Gist::read(&gist).ok_or_else(bad)?;
-    match section::find(&bodies, &detail, &gist, &url.section).await? {
+    match section::find(&bodies, &detail, &gist, &url.section, true).await? {
         Part::Nothing => Err(bad()),
         Part::Made(octets) => {
             let octets = section::cut(&octets, url.partial);

@@ -7,6 +7,7 @@ use proto::imap::command::{Section, SectionText};
 use proto::message::gist::{Gist, Limits, Scanner};
 use proto::message::header;
 use proto::message::structure::{Encoding, Place};
+use proto::message::surrogate::Surrogate;
 use proto::message::text::TransferDecoder;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -68,22 +69,50 @@ pub(crate) async fn gist<'a>(bodies: &Bodies, detail: &DetailRef<'a>) -> Result<
     Ok(Cow::Owned(scanner.finish()))
 }
 
-/// Finds a section.
+/// Finds a section. Without `utf8` (UTF8=ACCEPT or IMAP4rev2) headers that stand alone are in ASCII (RFC 6855 section 7); whole
+/// messages and parts are what they are, because their sizes and ranges have been told.
 pub(crate) async fn find(
     bodies: &Bodies,
     detail: &DetailRef<'_>,
     gist: &Gist<'_>,
     section: &Section,
+    utf8: bool,
 ) -> Result<Found, store::Error> {
     let Some(octets) = place(detail, gist, section) else { return Ok(Found::Nothing) };
-    let SectionText::HeaderFields { names, not } = &section.text else { return Ok(Found::Kept(octets)) };
+    let may_be_made = match section.text {
+        SectionText::HeaderFields { .. } => true,
+        SectionText::Header | SectionText::Mime => !utf8 && octets.len() <= HEADER_BYTES_MAX,
+        SectionText::All | SectionText::Text => false,
+    };
+    if !may_be_made {
+        return Ok(Found::Kept(octets));
+    }
     let bounded = octets.partial(Some((0, HEADER_BYTES_MAX)));
     let mut text = Vec::with_capacity(bounded.len() as usize);
     let mut reader = Reader::new(bodies, detail, &bounded);
     while let Some(piece) = reader.next().await? {
         text.extend_from_slice(&piece);
     }
-    Ok(Found::Made(choose(&text, names, *not)))
+    if !utf8 && !text.is_ascii() {
+        text = surrogate(&text);
+    }
+    Ok(Found::Made(match &section.text {
+        SectionText::HeaderFields { names, not } => choose(&text, names, *not),
+        _ => text,
+    }))
+}
+
+/// A header whose fields in UTF-8 are written anew.
+fn surrogate(header: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(header.len());
+    let mut surrogate = Surrogate::default();
+    let mut take = |piece: &[u8]| {
+        out.extend_from_slice(piece);
+        true
+    };
+    surrogate.push(header, &mut take);
+    surrogate.end(&mut take);
+    out
 }
 
 /// The octets that a section is, or is chosen from.

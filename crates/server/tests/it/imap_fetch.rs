@@ -160,3 +160,31 @@ async fn one_who_reads_slowly_holds_nobody_up() {
     assert!(bodies.len() >= 100 && bodies.iter().all(|line| literal(line) == large), "{}", bodies.len());
     house.close().await;
 }
+
+#[tokio::test]
+async fn headers_in_utf8_are_for_those_who_can_read_them() {
+    let house = House::new().await;
+    let message = "From: J\u{f6}rg <joerg@example.test>\r\nSubject: Gr\u{fc}\u{df}e\r\nX-Plain: x\r\n\
+                   Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Description: \u{e4}\r\n\r\n\u{f6}\r\n--b--\r\n";
+    house.fill(ANN, 1, message.as_bytes()).await;
+    let mut imap = Imap::at(&house, ANN, "INBOX").await;
+    let fields = "FETCH 1 BODY.PEEK[HEADER.FIELDS (SUBJECT X-PLAIN)]";
+    let subject = "Subject: =?UTF-8?B?R3LDvMOfZQ==?=\r\nX-Plain: x\r\n\r\n";
+    assert!(imap.good(fields).await.one("FETCH").ends_with(&format!("{{{}}}\r\n{subject})", subject.len())));
+    let header = imap.good("FETCH 1 BODY.PEEK[HEADER]").await;
+    let header = header.one("FETCH");
+    assert!(header.is_ascii() && header.contains("=?UTF-8?B?SsO2cmc=?= <joerg@example.test>"), "{header}");
+    assert!(imap.good("FETCH 1 BODY.PEEK[HEADER]<9.19>").await.one("FETCH").is_ascii());
+    let mime = imap.good("FETCH 1 BODY.PEEK[1.MIME]").await;
+    assert!(mime.one("FETCH").contains("Content-Description: =?UTF-8?B?w6Q=?=\r\n\r\n"), "{mime:?}");
+    let answer = imap.good("FETCH 1 (RFC822.SIZE BODY.PEEK[])").await;
+    assert!(answer.one("FETCH").contains(message), "the message itself is what it is");
+    let mut imap = Imap::of(&house, ANN).await;
+    imap.good("ENABLE UTF8=ACCEPT").await;
+    imap.good("SELECT INBOX").await;
+    assert!(imap.good(fields).await.one("FETCH").contains("Subject: Gr\u{fc}\u{df}e\r\n"));
+    assert!(
+        imap.good("FETCH 1 BODY.PEEK[1.MIME]").await.one("FETCH").contains("Content-Description: \u{e4}")
+    );
+    house.close().await;
+}

@@ -145,7 +145,7 @@ impl<'a> Writer<'a> {
             };
             match item {
                 FetchItem::Section { section, partial, label, .. } => {
-                    let found = section::find(&plan.bodies, detail, gist, section).await?;
+                    let found = section::find(&plan.bodies, detail, gist, section, plan.utf8).await?;
                     let out = s.machine.output();
                     label_section(section, *label, partial.map(|(offset, _)| offset), out);
                     self.section(s, detail, found, *partial, wire, sent).await?;
