@@ -43,6 +43,23 @@ pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
     (year, month, day)
 }
 
+/// Midnight (UTC) of a day written as `2027-03-01` (RFC 3339 full-date), Unix seconds; `None` if there is no such day.
+#[must_use]
+pub fn parse_day(text: &str) -> Option<i64> {
+    let mut parts = text.split('-').map(|part| number(part.as_bytes()));
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    let shape = text.len() == 10 && parts.next().is_none();
+    let exists = (1..=12).contains(&month) && (1..=month_days(month - 1, year)).contains(&day);
+    (shape && exists).then(|| days_from_civil(year, month - 1, day) * 86_400)
+}
+
+/// A day as `2027-03-01`, UTC.
+#[must_use]
+pub fn show_day(unix_seconds: i64) -> String {
+    let (year, month, day) = civil(unix_seconds.div_euclid(86_400));
+    format!("{year:04}-{:02}-{day:02}", month + 1)
+}
+
 /// A moment that somebody wrote down, and how far their clock was ahead of UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
@@ -318,6 +335,29 @@ mod tests {
             (i64::MAX, "Fri, 31 Dec 9999 23:59:59 +0000"),
         ] {
             assert_eq!(rfc5322(unix), text);
+        }
+    }
+
+    #[test]
+    fn days_are_read_and_shown() {
+        for (text, unix) in [("1970-01-01", 0), ("2024-02-29", 1_709_164_800), ("2027-03-01", 1_803_859_200)]
+        {
+            assert_eq!(parse_day(text), Some(unix), "{text}");
+            assert_eq!(show_day(unix), text);
+            assert_eq!(show_day(unix + 86_399), text);
+        }
+        for text in [
+            "2023-02-29",
+            "2027-13-01",
+            "2027-00-01",
+            "2027-01-00",
+            "2027-1-1",
+            "20270301",
+            "",
+            "2027-03-01-",
+            "2027-03-1x",
+        ] {
+            assert_eq!(parse_day(text), None, "{text}");
         }
     }
 

@@ -10,7 +10,10 @@
 //! a hello, and looks at no more than [`HELLO_BYTES_MAX`] bytes. Nothing here is
 //! trusted for security: the TLS library parses and checks the same bytes again.
 //!
-//! Deliberately not here: ServerHello and everything after it.
+//! [`offer`] makes hellos of our own and reads what servers answer to them. Deliberately not here: everything
+//! after the ServerHello.
+
+pub mod offer;
 
 /// Bytes of records in which a ClientHello must be complete. Post-quantum hellos
 /// take about 2 KB; no client is known to send more than 8.
@@ -98,6 +101,8 @@ pub enum Verdict {
 /// Alerts that we write ourselves (RFC 8446 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alert {
+    /// This does not come now: TLS where clear text and STARTTLS come first.
+    UnexpectedMessage = 10,
     /// No suite in common.
     HandshakeFailure = 40,
     /// The hello cannot be read.

@@ -7,8 +7,11 @@
 pub mod address;
 pub mod advice;
 pub mod date;
+pub mod discovery;
+pub mod guide;
 pub mod hello;
 pub mod imap;
+pub mod knock;
 pub mod machine;
 pub mod message;
 pub mod pop3;

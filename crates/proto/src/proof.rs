@@ -31,6 +31,12 @@ impl TlsVersion {
             TlsVersion::Tls13 => "TLSv1.3",
         }
     }
+
+    /// The version of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<TlsVersion> {
+        [TlsVersion::Tls12, TlsVersion::Tls13].into_iter().find(|version| version.name() == name)
+    }
 }
 
 /// How a connection came to be as it is (terms of RFC 8314).
@@ -42,8 +48,10 @@ pub enum How {
     StartTls,
     /// TLS from the first byte.
     Implicit,
-    /// TLS on an either-way listener, where the client's choice differs from the port's usual one.
+    /// TLS from the first byte on an either-way listener whose port usually begins in clear.
     EitherWay,
+    /// Upgraded by STARTTLS or STLS on an either-way listener whose port usually begins with TLS.
+    EitherWayUpgraded,
 }
 
 impl How {
@@ -54,8 +62,14 @@ impl How {
             How::Clear => "clear",
             How::StartTls => "starttls",
             How::Implicit => "implicit",
-            How::EitherWay => "either-way",
+            How::EitherWay | How::EitherWayUpgraded => "either-way",
         }
+    }
+
+    /// True behind an upgrade: the server has greeted in clear already, and the client speaks first (RFC 3207 4.2).
+    #[must_use]
+    pub fn upgraded(self) -> bool {
+        matches!(self, How::StartTls | How::EitherWayUpgraded)
     }
 }
 

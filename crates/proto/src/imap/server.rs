@@ -23,7 +23,7 @@ use super::language::{self, text};
 use super::parse::Dialect;
 use super::{Event, Refusal};
 use crate::machine::{Machine, Tick};
-use crate::proof::{How, Security};
+use crate::proof::Security;
 use crate::sasl::Mechanism;
 use append::Walk;
 use base64::Engine;
@@ -183,7 +183,7 @@ impl Server {
     /// Starts and, unless `security` came by STARTTLS, greets.
     #[must_use]
     pub fn new(offer: Offer, limits: Limits, security: Security, now: Tick) -> Server {
-        let greets = security.how() != How::StartTls;
+        let greets = !security.how().upgraded();
         let mut server = Server {
             offer,
             limits,

@@ -145,7 +145,7 @@ impl Server {
     /// timestamp in angle brackets: that would offer APOP.
     #[must_use]
     pub fn new(offer: Offer, limits: Limits, security: Security, now: Tick) -> Server {
-        let greets = security.how() != crate::proof::How::StartTls;
+        let greets = !security.how().upgraded();
         let mut server = Server {
             offer,
             limits,

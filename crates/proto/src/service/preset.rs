@@ -1,13 +1,12 @@
-//! Ready-made services, and what makes a model impossible to serve.
+//! Ready-made services.
 //!
 //! A preset is a list of rows in the order in which they are recommended to
 //! people, and two decisions that belong to it: whether clients may submit where
 //! other servers deliver, and whether a password may ever be sent, inside TLS
-//! too. Either-way listeners and the
-//! alternate submission ports are not here: they come with their own setting.
+//! too. Every preset has the web's rows, by which clients configure themselves.
+//! What makes a model impossible to serve is in `flaw`.
 
 use super::{Listener, Model, Protection, Protocol, ports};
-use std::fmt;
 use std::net::IpAddr;
 
 /// A ready-made service.
@@ -61,25 +60,42 @@ impl Preset {
     /// The rows, recommended ones first.
     fn rows(self) -> &'static [Row] {
         match self {
-            Preset::Modern => &[IMAPS, POP3S, SUBMISSIONS, SMTP],
-            Preset::SubmissionFirst => &[IMAPS, POP3S, SUBMISSION, SUBMISSIONS, SMTP],
-            Preset::Compatible | Preset::ChallengeOnly => {
-                &[IMAPS, POP3S, SUBMISSIONS, SUBMISSION, IMAP, POP3, SMTP]
+            Preset::Modern => &[IMAPS, POP3S, SUBMISSIONS, SMTP, HTTPS, HTTP],
+            Preset::SubmissionFirst => &[IMAPS, POP3S, SUBMISSION, SUBMISSIONS, SMTP, HTTPS, HTTP],
+            Preset::Compatible => {
+                const {
+                    &[
+                        IMAPS.both(),
+                        POP3S.both(),
+                        SUBMISSIONS.both(),
+                        SUBMISSION,
+                        IMAP,
+                        POP3,
+                        SUBMISSION_2525,
+                        SUBMISSION_2025,
+                        SUBMISSION_26,
+                        SMTP,
+                        HTTPS,
+                        HTTP,
+                    ]
+                }
             }
+            Preset::ChallengeOnly => &[IMAPS, POP3S, SUBMISSIONS, SUBMISSION, IMAP, POP3, SMTP, HTTPS, HTTP],
         }
     }
 
     /// The service of this preset for `host`, each row on all of `addresses`.
     #[must_use]
     pub fn model(self, host: &str, addresses: &[IpAddr]) -> Model {
-        let listener = |row: &Row| Listener {
-            name: row.name.to_owned(),
-            protocol: row.protocol,
-            protection: row.protection,
-            addresses: addresses.to_vec(),
-            port: row.port,
-        };
-        Model { host: host.to_owned(), listeners: self.rows().iter().map(listener).collect() }
+        Model {
+            host: host.to_owned(),
+            listeners: self.rows().iter().map(|row| row.listener(addresses)).collect(),
+            provider: None,
+            clients_on_exchange: self.clients_on_exchange(),
+            password_sent: self.password_sent(),
+            mail_on_web: false,
+            greeting_wait_millis: super::GREETING_WAIT_MILLIS,
+        }
     }
 }
 
@@ -88,13 +104,7 @@ impl Model {
     #[must_use]
     pub fn demo(host: &str, preset: Preset, addresses: &[IpAddr]) -> Model {
         let mut model = preset.model(host, addresses);
-        model.listeners.push(Listener {
-            name: LMTP.name.to_owned(),
-            protocol: LMTP.protocol,
-            protection: LMTP.protection,
-            addresses: addresses.to_vec(),
-            port: LMTP.port,
-        });
+        model.listeners.push(LMTP.listener(addresses));
         for listener in &mut model.listeners {
             listener.port += ports::DEMO_OFFSET;
         }
@@ -115,159 +125,62 @@ pub fn registered_port(protocol: Protocol, protection: Protection) -> Option<u16
         (Protocol::Pop3, Protection::Implicit) => Some(ports::POP3S),
         (Protocol::Pop3, Protection::StartTls) => Some(ports::POP3),
         (Protocol::Lmtp, Protection::StartTls) => Some(ports::LMTP),
-        (Protocol::Smtp | Protocol::Lmtp, Protection::Implicit) => None,
+        (Protocol::Web, Protection::Implicit) => Some(ports::HTTPS),
+        (Protocol::Web, Protection::Clear) => Some(ports::HTTP),
+        (Protocol::Smtp | Protocol::Lmtp, Protection::Implicit)
+        | (Protocol::Web, Protection::StartTls)
+        | (_, Protection::Clear) => None,
     }
 }
 
-/// What makes a model impossible to serve; `Display` gives the sentence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Flaw {
-    /// No host name.
-    NoHost,
-    /// No listener at all.
-    NoListeners,
-    /// A listener without a name.
-    Nameless {
-        /// Index of the listener.
-        listener: usize,
-    },
-    /// Two listeners of one name.
-    SameName {
-        /// Index of the later one.
-        listener: usize,
-        /// The name.
-        name: String,
-    },
-    /// A listener without addresses.
-    NoAddress {
-        /// Index of the listener.
-        listener: usize,
-        /// Its name.
-        name: String,
-    },
-    /// Two listeners want one address and port.
-    SameSocket {
-        /// Index of the later one.
-        listener: usize,
-        /// Its name.
-        name: String,
-        /// Name of the earlier one.
-        other: String,
-        /// The address.
-        address: IpAddr,
-        /// The port.
-        port: u16,
-    },
-}
-
-impl Flaw {
-    /// Index of the listener that has to be changed, if it is one listener's flaw.
-    #[must_use]
-    pub fn listener(&self) -> Option<usize> {
-        match self {
-            Flaw::NoHost | Flaw::NoListeners => None,
-            Flaw::Nameless { listener }
-            | Flaw::SameName { listener, .. }
-            | Flaw::NoAddress { listener, .. }
-            | Flaw::SameSocket { listener, .. } => Some(*listener),
-        }
-    }
-}
-
-impl fmt::Display for Flaw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Flaw::NoHost => f.write_str("the service has no host name"),
-            Flaw::NoListeners => f.write_str("the service has no listener, so nobody could reach it"),
-            Flaw::Nameless { listener } => write!(f, "listener {} has no name", listener + 1),
-            Flaw::SameName { name, .. } => write!(f, "two listeners are named \"{name}\""),
-            Flaw::NoAddress { name, .. } => write!(f, "listener \"{name}\" has no address to listen on"),
-            Flaw::SameSocket { name, other, address, port, .. } => {
-                write!(f, "listeners \"{other}\" and \"{name}\" both want {address} port {port}")
-            }
-        }
-    }
-}
-
-impl Model {
-    /// All flaws, in the order of the listeners; empty means that it can be served.
-    #[must_use]
-    pub fn validate(&self) -> Vec<Flaw> {
-        let mut flaws = Vec::new();
-        if self.host.is_empty() {
-            flaws.push(Flaw::NoHost);
-        }
-        if self.listeners.is_empty() {
-            flaws.push(Flaw::NoListeners);
-        }
-        for (index, listener) in self.listeners.iter().enumerate() {
-            let earlier = &self.listeners[..index];
-            let name = || listener.name.clone();
-            if listener.name.is_empty() {
-                flaws.push(Flaw::Nameless { listener: index });
-            } else if earlier.iter().any(|e| e.name == listener.name) {
-                flaws.push(Flaw::SameName { listener: index, name: name() });
-            }
-            if listener.addresses.is_empty() {
-                flaws.push(Flaw::NoAddress { listener: index, name: name() });
-            }
-            if let Some((other, address)) = earlier.iter().find_map(|e| Some((e, collision(e, listener)?))) {
-                flaws.push(Flaw::SameSocket {
-                    listener: index,
-                    name: name(),
-                    other: other.name.clone(),
-                    address,
-                    port: listener.port,
-                });
-            }
-        }
-        flaws
-    }
-}
-
+#[derive(Clone, Copy)]
 struct Row {
     name: &'static str,
     protocol: Protocol,
     protection: Protection,
+    either_way: bool,
     port: u16,
 }
 
-const SMTP: Row =
-    Row { name: "smtp", protocol: Protocol::Smtp, protection: Protection::StartTls, port: ports::SMTP };
-const SUBMISSIONS: Row = Row {
-    name: "submissions",
-    protocol: Protocol::Submission,
-    protection: Protection::Implicit,
-    port: ports::SUBMISSIONS,
-};
-const SUBMISSION: Row = Row {
-    name: "submission",
-    protocol: Protocol::Submission,
-    protection: Protection::StartTls,
-    port: ports::SUBMISSION,
-};
-const IMAPS: Row =
-    Row { name: "imaps", protocol: Protocol::Imap, protection: Protection::Implicit, port: ports::IMAPS };
-const IMAP: Row =
-    Row { name: "imap", protocol: Protocol::Imap, protection: Protection::StartTls, port: ports::IMAP };
-const POP3S: Row =
-    Row { name: "pop3s", protocol: Protocol::Pop3, protection: Protection::Implicit, port: ports::POP3S };
-const LMTP: Row =
-    Row { name: "lmtp", protocol: Protocol::Lmtp, protection: Protection::StartTls, port: ports::LMTP };
-const POP3: Row =
-    Row { name: "pop3", protocol: Protocol::Pop3, protection: Protection::StartTls, port: ports::POP3 };
-
-/// The address on which both would listen. Port 0 never collides: the system
-/// chooses another each time. The unspecified address covers all of its family.
-fn collision(a: &Listener, b: &Listener) -> Option<IpAddr> {
-    if a.port != b.port || b.port == 0 {
-        return None;
+impl Row {
+    const fn new(name: &'static str, protocol: Protocol, protection: Protection, port: u16) -> Row {
+        Row { name, protocol, protection, either_way: false, port }
     }
-    let meet = |x: &IpAddr, y: &IpAddr| {
-        x == y || (x.is_ipv4() == y.is_ipv4() && (x.is_unspecified() || y.is_unspecified()))
-    };
-    b.addresses.iter().find(|y| a.addresses.iter().any(|x| meet(x, y))).copied()
+
+    /// The same, mending the other kind of protection too.
+    const fn both(self) -> Row {
+        Row { either_way: true, ..self }
+    }
+
+    fn listener(&self, addresses: &[IpAddr]) -> Listener {
+        Listener {
+            name: self.name.to_owned(),
+            protocol: self.protocol,
+            protection: self.protection,
+            either_way: self.either_way,
+            addresses: addresses.to_vec(),
+            port: self.port,
+        }
+    }
 }
+
+const SMTP: Row = Row::new("smtp", Protocol::Smtp, Protection::StartTls, ports::SMTP);
+const SUBMISSIONS: Row =
+    Row::new("submissions", Protocol::Submission, Protection::Implicit, ports::SUBMISSIONS);
+const SUBMISSION: Row = Row::new("submission", Protocol::Submission, Protection::StartTls, ports::SUBMISSION);
+const SUBMISSION_26: Row =
+    Row::new("submission-26", Protocol::Submission, Protection::StartTls, ports::SUBMISSION_26);
+const SUBMISSION_2025: Row =
+    Row::new("submission-2025", Protocol::Submission, Protection::StartTls, ports::SUBMISSION_2025);
+const SUBMISSION_2525: Row =
+    Row::new("submission-2525", Protocol::Submission, Protection::StartTls, ports::SUBMISSION_ALTERNATE);
+const IMAPS: Row = Row::new("imaps", Protocol::Imap, Protection::Implicit, ports::IMAPS);
+const IMAP: Row = Row::new("imap", Protocol::Imap, Protection::StartTls, ports::IMAP);
+const POP3S: Row = Row::new("pop3s", Protocol::Pop3, Protection::Implicit, ports::POP3S);
+const POP3: Row = Row::new("pop3", Protocol::Pop3, Protection::StartTls, ports::POP3);
+const LMTP: Row = Row::new("lmtp", Protocol::Lmtp, Protection::StartTls, ports::LMTP);
+const HTTPS: Row = Row::new("https", Protocol::Web, Protection::Implicit, ports::HTTPS);
+const HTTP: Row = Row::new("http", Protocol::Web, Protection::Clear, ports::HTTP);
 
 #[cfg(test)]
 mod tests {
@@ -276,52 +189,84 @@ mod tests {
 
     const ANY: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
 
-    fn rows(preset: Preset) -> Vec<(u16, Protocol, Protection)> {
-        let model = preset.model("mail.example.test", &ANY);
-        model.listeners.iter().map(|l| (l.port, l.protocol, l.protection)).collect()
+    /// Each row as `993 imap implicit`, with `+` where the other kind is mended too.
+    fn rows(model: &Model) -> Vec<String> {
+        let row = |l: &Listener| {
+            let protection = match l.protection {
+                Protection::Implicit => "implicit",
+                Protection::StartTls => "starttls",
+                Protection::Clear => "clear",
+            };
+            format!("{} {} {protection}{}", l.port, l.protocol.word(), if l.either_way { "+" } else { "" })
+        };
+        model.listeners.iter().map(row).collect()
+    }
+
+    fn of(preset: Preset) -> Vec<String> {
+        rows(&preset.model("mail.example.test", &ANY))
     }
 
     #[test]
     fn every_row_of_every_preset() {
-        use Protection::{Implicit, StartTls};
-        use Protocol::{Imap, Pop3, Smtp, Submission};
+        let web = ["443 web implicit", "80 web clear"];
+        let all = |rows: &[&'static str]| [rows, &web].concat();
         assert_eq!(
-            rows(Preset::Modern),
-            [(993, Imap, Implicit), (995, Pop3, Implicit), (465, Submission, Implicit), (25, Smtp, StartTls)]
+            of(Preset::Modern),
+            all(&["993 imap implicit", "995 pop3 implicit", "465 submission implicit", "25 smtp starttls"])
         );
         assert_eq!(
-            rows(Preset::SubmissionFirst),
-            [
-                (993, Imap, Implicit),
-                (995, Pop3, Implicit),
-                (587, Submission, StartTls),
-                (465, Submission, Implicit),
-                (25, Smtp, StartTls)
-            ]
+            of(Preset::SubmissionFirst),
+            all(&[
+                "993 imap implicit",
+                "995 pop3 implicit",
+                "587 submission starttls",
+                "465 submission implicit",
+                "25 smtp starttls"
+            ])
         );
-        let all = [
-            (993, Imap, Implicit),
-            (995, Pop3, Implicit),
-            (465, Submission, Implicit),
-            (587, Submission, StartTls),
-            (143, Imap, StartTls),
-            (110, Pop3, StartTls),
-            (25, Smtp, StartTls),
-        ];
-        assert_eq!(rows(Preset::Compatible), all);
-        assert_eq!(rows(Preset::ChallengeOnly), all);
-        assert!(!Preset::ChallengeOnly.password_sent());
-        assert!(Preset::Compatible.password_sent());
-        assert!(!Preset::Modern.clients_on_exchange() && !Preset::SubmissionFirst.clients_on_exchange());
+        assert_eq!(
+            of(Preset::Compatible),
+            all(&[
+                "993 imap implicit+",
+                "995 pop3 implicit+",
+                "465 submission implicit+",
+                "587 submission starttls",
+                "143 imap starttls",
+                "110 pop3 starttls",
+                "2525 submission starttls",
+                "2025 submission starttls",
+                "26 submission starttls",
+                "25 smtp starttls"
+            ])
+        );
+        assert_eq!(
+            of(Preset::ChallengeOnly),
+            all(&[
+                "993 imap implicit",
+                "995 pop3 implicit",
+                "465 submission implicit",
+                "587 submission starttls",
+                "143 imap starttls",
+                "110 pop3 starttls",
+                "25 smtp starttls"
+            ])
+        );
+    }
+
+    #[test]
+    fn who_may_submit_and_what_may_be_sent() {
+        let decisions = Preset::ALL.map(|preset| (preset.clients_on_exchange(), preset.password_sent()));
+        assert_eq!(decisions, [(false, true), (false, true), (true, true), (true, false)]);
     }
 
     #[test]
     fn presets_are_sound_and_use_registered_ports() {
+        let alternates = [ports::SUBMISSION_26, ports::SUBMISSION_2025, ports::SUBMISSION_ALTERNATE];
         for preset in Preset::ALL {
             assert_eq!(Preset::from_name(preset.name()), Some(preset));
             let model = preset.model("mail.example.test", &ANY);
             assert_eq!(model.validate(), []);
-            for l in &model.listeners {
+            for l in model.listeners.iter().filter(|l| !alternates.contains(&l.port)) {
                 assert_eq!(registered_port(l.protocol, l.protection), Some(l.port), "{}", l.name);
             }
         }
@@ -329,45 +274,14 @@ mod tests {
     }
 
     #[test]
-    fn flaws_are_all_found() {
-        assert_eq!(
-            Model { host: String::new(), listeners: vec![] }.validate(),
-            [Flaw::NoHost, Flaw::NoListeners]
-        );
-        let mut model = Preset::Modern.model("h", &ANY);
-        model.listeners[1].name = "imaps".into();
-        model.listeners[1].port = 993;
-        model.listeners[1].addresses = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
-        model.listeners[2].name = String::new();
-        model.listeners[2].addresses = vec![];
-        assert_eq!(
-            model.validate(),
-            [
-                Flaw::SameName { listener: 1, name: "imaps".into() },
-                Flaw::SameSocket {
-                    listener: 1,
-                    name: "imaps".into(),
-                    other: "imaps".into(),
-                    address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-                    port: 993
-                },
-                Flaw::Nameless { listener: 2 },
-                Flaw::NoAddress { listener: 2, name: String::new() },
-            ]
-        );
-    }
-
-    #[test]
-    fn port_zero_and_other_families_do_not_collide() {
-        let mut model = Preset::Modern.model("h", &ANY);
-        for l in &mut model.listeners {
-            l.port = 0;
+    fn the_demo_has_the_same_rows_above_the_privileged_ports() {
+        for preset in Preset::ALL {
+            let demo = Model::demo("h", preset, &ANY);
+            assert_eq!(demo.validate(), []);
+            let mut lifted = preset.model("h", &ANY);
+            lifted.listeners.push(LMTP.listener(&ANY));
+            lifted.listeners.iter_mut().for_each(|l| l.port += ports::DEMO_OFFSET);
+            assert_eq!(rows(&demo), rows(&lifted));
         }
-        assert_eq!(model.validate(), []);
-        model.listeners[0].addresses = vec![ANY[0]];
-        model.listeners[1].addresses = vec![ANY[1]];
-        model.listeners[0].port = 7;
-        model.listeners[1].port = 7;
-        assert_eq!(model.validate(), []);
     }
 }

@@ -14,7 +14,7 @@ use super::requests::{mail_line, rcpt_line};
 use super::stuffing::Stuffing;
 use super::{Body, Mail, Rcpt, Reply, Role};
 use crate::machine::{Machine, Tick};
-use crate::proof::{How, Security};
+use crate::proof::Security;
 use crate::sasl::Mechanism;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -174,7 +174,7 @@ impl Client {
             ended: false,
             output: Vec::new(),
         };
-        if client.security.how() == How::StartTls {
+        if client.security.how().upgraded() {
             client.hello();
         } else {
             client.expected.push_back(Expect::Greeting);

@@ -12,7 +12,7 @@ use super::gate::{Phase, Standing};
 use super::receipt::Receipt;
 use super::{Event, Refusal, Reply, Role};
 use crate::machine::{Machine, Tick};
-use crate::proof::{How, Security};
+use crate::proof::Security;
 use crate::sasl::Mechanism;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -187,7 +187,7 @@ impl Server {
             output: Vec::new(),
         };
         // RFC 3207 4.2: after the handshake the client speaks first.
-        if server.security.how() != How::StartTls {
+        if !server.security.how().upgraded() {
             let protocol = if server.offer.role == Role::Lmtp { "LMTP" } else { "ESMTP" };
             server.say(&Reply::plain(220, format!("{} {protocol} Sealpost ready", server.offer.host)));
         }

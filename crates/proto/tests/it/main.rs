@@ -1,5 +1,7 @@
 //! The conversations, from outside: transcripts, gate tables and laws.
 
+mod discovery;
+mod discovery_laws;
 mod gate;
 mod imap;
 mod imap_grammar;
