@@ -58,11 +58,7 @@ fn middle(mut times: Vec<Duration>) -> f64 {
 
 async fn fill(store: &Store, accounts: u64, messages: u64) -> Result<(), Failure> {
     let directory = store.directory();
-    let (catch_all, separator) = (None, Some('+'));
-    let name = "example.test".to_owned();
-    directory
-        .put_domain(Domain { name, catch_all, cram_md5: false, case_sensitive: false, separator }, false)
-        .await?;
+    directory.put_domain(Domain::named("example.test"), false).await?;
     let mut ids = Vec::new();
     for n in 0..accounts {
         let record = AccountRecord {

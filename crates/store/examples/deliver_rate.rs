@@ -99,14 +99,7 @@ async fn people(store: &Store, count: u64) -> Result<Arc<Vec<AccountId>>, Failur
     if !known.is_empty() {
         return Ok(Arc::new(known.into_iter().map(|record| record.id).collect()));
     }
-    let domain = Domain {
-        name: "example.test".to_owned(),
-        catch_all: None,
-        cram_md5: false,
-        case_sensitive: false,
-        separator: Some('+'),
-    };
-    directory.put_domain(domain, false).await?;
+    directory.put_domain(Domain::named("example.test"), false).await?;
     let mut ids = Vec::new();
     for n in 0..count {
         let record = AccountRecord {

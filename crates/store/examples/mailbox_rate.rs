@@ -154,8 +154,7 @@ impl Look for Account {
 }
 
 async fn fill(store: &Store, count: u32) -> Result<(Account, BodyRef), Failure> {
-    let (name, separator) = ("example.test".to_owned(), None);
-    let domain = Domain { name, catch_all: None, cram_md5: false, case_sensitive: false, separator };
+    let domain = Domain { separator: None, ..Domain::named("example.test") };
     store.directory().put_domain(domain, false).await?;
     let record = AccountRecord {
         id: AccountId(0),

@@ -120,14 +120,7 @@ async fn owner(store: &Store) -> Result<AccountId, Failure> {
     if let Some(known) = directory.accounts(None)?.first() {
         return Ok(known.id);
     }
-    let domain = Domain {
-        name: "example.test".to_owned(),
-        catch_all: None,
-        cram_md5: false,
-        case_sensitive: false,
-        separator: Some('+'),
-    };
-    directory.put_domain(domain, false).await?;
+    directory.put_domain(Domain::named("example.test"), false).await?;
     let record = AccountRecord {
         id: AccountId(0),
         address: "user@example.test".to_owned(),

@@ -148,7 +148,7 @@ fn check_system(snapshot: &dyn Snapshot, report: &mut Report) -> Result<Vec<Acco
     let mut accounts = BTreeMap::new();
     let mut addressed: BTreeMap<u64, u64> = BTreeMap::new();
     let mut with_credentials = BTreeSet::new();
-    let mut marked = BTreeSet::new();
+    let (mut marked, mut excepted) = (BTreeSet::new(), BTreeSet::new());
     let mut of_domains: Vec<(String, String)> = Vec::new();
     snapshot.scan(key::SYSTEM, &[], &[], &mut |key, value| {
         let id = key::number64(key, 1).unwrap_or(0);
@@ -178,6 +178,10 @@ fn check_system(snapshot: &dyn Snapshot, report: &mut Report) -> Result<Vec<Acco
                 report.sound(whose, row::decode_credentials(value))?;
                 with_credentials.insert(id);
             }
+            Some(&key::EXCEPTION) => {
+                report.sound(whose, row::decode_exception(value))?;
+                excepted.insert(id);
+            }
             Some(&key::REMOVAL) => drop(marked.insert(id)),
             // An entry that leads to nothing is harmless; one that is missing is found at the account.
             Some(&key::SHARE) => drop(report.sound(whose, row::decode_number(value))?),
@@ -203,6 +207,9 @@ fn check_system(snapshot: &dyn Snapshot, report: &mut Report) -> Result<Vec<Acco
     }
     for id in addressed.keys() {
         report.fault(format!("directory: an address leads to account {id}, which does not exist"));
+    }
+    for id in excepted.iter().filter(|id| !accounts.contains_key(id)) {
+        report.fault(format!("directory: an exception of account {id}, which does not exist"));
     }
     for id in with_credentials {
         report.fault(format!("directory: credentials of account {id}, which does not exist"));

@@ -100,11 +100,16 @@ pub(crate) struct Take<'a> {
 }
 
 impl<'a> Take<'a> {
-    /// Begins a row of version 1 (the only version so far).
+    /// Begins a row of version 1 (the only version of most).
     pub(crate) fn version(what: &'static str, bytes: &'a [u8]) -> Result<Take<'a>, Error> {
+        Take::versions(what, bytes, 1).map(|(take, _)| take)
+    }
+
+    /// Begins a row of any version up to this one, and says which it is.
+    pub(crate) fn versions(what: &'static str, bytes: &'a [u8], newest: u8) -> Result<(Take<'a>, u8), Error> {
         let mut take = Take { rest: bytes, what };
         match take.byte()? {
-            1 => Ok(take),
+            version if (1..=newest).contains(&version) => Ok((take, version)),
             found => Err(Error::Damaged(format!("{what}: row version {found} is not known"))),
         }
     }

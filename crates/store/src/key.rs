@@ -195,6 +195,12 @@ pub(crate) fn of_domain(tag: u8, domain: &str) -> Vec<u8> {
 pub(crate) fn credentials(id: AccountId) -> Vec<u8> {
     tagged(CREDENTIALS, &[&id.0.to_be_bytes()])
 }
+/// Tag of exceptions from a domain's rules.
+pub(crate) const EXCEPTION: u8 = b'x';
+/// An account's exception from its domain's rules.
+pub(crate) fn exception(id: AccountId) -> Vec<u8> {
+    tagged(EXCEPTION, &[&id.0.to_be_bytes()])
+}
 /// A mark: this account's mail is to be removed.
 pub(crate) fn removal(id: AccountId) -> Vec<u8> {
     tagged(REMOVAL, &[&id.0.to_be_bytes()])
@@ -273,7 +279,7 @@ mod tests {
     #[test]
     fn golden() {
         let m = MailboxId(0x0102_0304);
-        let golden: [(Vec<u8>, &[u8]); 26] = [
+        let golden: [(Vec<u8>, &[u8]); 27] = [
             (head(), b"B"),
             (mailbox(m), b"C\x01\x02\x03\x04"),
             (name("INBOX"), b"DINBOX"),
@@ -293,6 +299,7 @@ mod tests {
             (address("x.test", "ann"), b"lx.test\0ann"),
             (alias("x.test", "info"), b"sx.test\0info"),
             (credentials(AccountId(3)), b"c\0\0\0\0\0\0\0\x03"),
+            (exception(AccountId(3)), b"x\0\0\0\0\0\0\0\x03"),
             (removal(AccountId(3)), b"r\0\0\0\0\0\0\0\x03"),
             (next_account(), b"n"),
             (entry(4), b"e\0\0\0\0\0\0\0\x04"),

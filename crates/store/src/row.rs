@@ -3,11 +3,15 @@
 //! Decoding refuses what encoding does not make. Golden bytes are in the tests:
 //! a change of one is a change of the format and needs a new version byte.
 
+mod domain;
+
+pub(crate) use domain::{decode_domain, decode_exception, encode_domain, encode_exception};
+
 use crate::Error;
 use crate::account::{Detail, DetailRef, Flags, Mailbox, MailboxId, MessageRow, Rights, Uses};
 use crate::blob::BodyRef;
 use crate::codec::{Put, Take};
-use crate::system::directory::{AccountRecord, Credential, CredentialKind, Credentials, Domain};
+use crate::system::directory::{AccountRecord, Credential, CredentialKind, Credentials};
 use crate::system::ledger::{Fact, FactKey};
 use crate::system::pending::{Entry, Recipient};
 use proto::proof::AccountId;
@@ -380,33 +384,6 @@ pub(crate) fn decode_change(bytes: &[u8]) -> Result<Vec<ChangeItem>, Error> {
     Ok(items)
 }
 
-pub(crate) fn encode_domain(d: &Domain) -> Vec<u8> {
-    Put::version(V1)
-        .text(&d.name)
-        .option(d.catch_all.as_deref(), |p, a| p.text(a))
-        .flag(d.cram_md5)
-        .flag(d.case_sensitive)
-        .option(d.separator, |p, c| p.num(u64::from(u32::from(c))))
-        .done()
-}
-
-pub(crate) fn decode_domain(bytes: &[u8]) -> Result<Domain, Error> {
-    let mut t = Take::version("domain", bytes)?;
-    let domain = Domain {
-        name: t.text()?,
-        catch_all: t.option(|t| t.text())?,
-        cram_md5: t.flag()?,
-        case_sensitive: t.flag()?,
-        separator: t.option(|t| {
-            let code = t.num32()?;
-            char::from_u32(code)
-                .ok_or_else(|| Error::Damaged(format!("domain: separator {code} is no character")))
-        })?,
-    };
-    t.end()?;
-    Ok(domain)
-}
-
 pub(crate) fn encode_account(a: &AccountRecord) -> Vec<u8> {
     Put::version(V1)
         .num(a.id.0)
@@ -593,6 +570,8 @@ pub(crate) fn decode_fact(bytes: &[u8]) -> Result<Fact, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::directory::Domain;
+    use proto::service::policy::DomainPolicy;
 
     fn body() -> BodyRef {
         BodyRef { hash: [7; 32], segment: 3, offset: 300, len: 5 }
@@ -683,12 +662,15 @@ mod tests {
         let domain = Domain {
             name: "x.test".to_owned(),
             catch_all: Some("a@x.test".to_owned()),
-            cram_md5: true,
             case_sensitive: false,
             separator: Some('+'),
+            policy: DomainPolicy { cram_md5: true, ..DomainPolicy::default() },
         };
-        assert_eq!(encode_domain(&domain), b"\x01\x06x.test\x01\x08a@x.test\x01\0\x01+");
-        assert_eq!(decode_domain(&encode_domain(&domain)).unwrap(), domain);
+        let rules = b"\0\0\0\x04\0\x01\x07TLSv1.2\0";
+        let golden = [&b"\x02\x06x.test\x01\x08a@x.test\0\x01+"[..], rules].concat();
+        assert_eq!(encode_domain(&domain), golden);
+        assert_eq!(decode_domain(&golden).unwrap(), domain);
+        assert_eq!(decode_domain(b"\x01\x06x.test\x01\x08a@x.test\x01\0\x01+").unwrap(), domain);
         let account = AccountRecord {
             id: AccountId(3),
             address: "a@x.test".to_owned(),

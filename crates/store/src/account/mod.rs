@@ -332,8 +332,7 @@ pub(crate) mod tests {
 
     /// A store's first account, `a@x.test`.
     pub(crate) async fn person(store: &Store) -> AccountId {
-        let (name, separator) = ("x.test".to_owned(), None);
-        let domain = Domain { name, catch_all: None, cram_md5: false, case_sensitive: false, separator };
+        let domain = Domain { separator: None, ..Domain::named("x.test") };
         store.directory().put_domain(domain, false).await.unwrap();
         let record = AccountRecord {
             id: AccountId(0),

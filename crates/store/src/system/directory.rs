@@ -8,7 +8,9 @@
 //! its version. What belongs to an account's own partition is made before the
 //! account can be found, and removed after it cannot be found any more; a removal mark in
 //! between lets the next start finish either (`maintain`). How addresses are compared is in
-//! `address`, how they lead to accounts in `routing`.
+//! `address`, how they lead to accounts in `routing`; `rules` are those about connecting.
+
+mod rules;
 
 use super::address::{Folded, domain_name, fold, split};
 use super::routing;
@@ -17,6 +19,7 @@ use crate::engine::{self, Batch, CommitError, Engine, Snapshot};
 use crate::{Error, key, row};
 use proto::proof::AccountId;
 use proto::sasl::{CramKey, ScramKeys};
+use proto::service::policy::DomainPolicy;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -29,12 +32,26 @@ pub struct Domain {
     pub name: String,
     /// Address that gets mail for unknown local parts.
     pub catch_all: Option<String>,
-    /// CRAM-MD5 verifiers are kept for its accounts, and the mechanism is offered.
-    pub cram_md5: bool,
     /// Local parts differ by letter case.
     pub case_sensitive: bool,
     /// Separates a sub-address (`+`); `None` turns sub-addresses off.
     pub separator: Option<char>,
+    /// How its users may connect.
+    pub policy: DomainPolicy,
+}
+
+impl Domain {
+    /// A domain of that name as it is if nothing else is said.
+    #[must_use]
+    pub fn named(name: &str) -> Domain {
+        Domain {
+            name: name.to_owned(),
+            catch_all: None,
+            case_sensitive: false,
+            separator: Some('+'),
+            policy: DomainPolicy::default(),
+        }
+    }
 }
 
 /// An account.
@@ -195,6 +212,7 @@ impl Directory {
     /// Adds or changes (`replace`) a domain.
     pub async fn put_domain(&self, mut domain: Domain, replace: bool) -> Result<(), DirectoryError> {
         domain.name = domain_name(&domain.name).map_err(DirectoryError::Malformed)?;
+        domain.policy.host = rules::host(domain.policy.host.as_deref())?;
         if let Some(address) = &domain.catch_all {
             split(address).map_err(DirectoryError::Malformed)?;
         }
@@ -214,9 +232,7 @@ impl Directory {
                 if before.case_sensitive != domain.case_sensitive {
                     fold_again(snapshot, &domain, batch)?;
                 }
-                if before.cram_md5 && !domain.cram_md5 {
-                    drop_cram_keys(snapshot, &domain.name, batch)?;
-                }
+                rules::changed(snapshot, &before, &domain.policy, batch)?;
             }
             batch.put(at, row::encode_domain(&domain));
             Ok(())
@@ -355,6 +371,7 @@ impl Directory {
             }
             batch.delete(key::account(id));
             batch.delete(key::credentials(id));
+            batch.delete(key::exception(id));
             batch.put(key::removal(id), row::encode_number(id.0));
             Ok(())
         })
@@ -545,20 +562,6 @@ fn of_domain(tag: u8, domain: Option<&str>) -> Option<Vec<u8>> {
         None => Some(vec![tag]),
         Some(name) => Some(key::of_domain(tag, &domain_name(name).ok()?)),
     }
-}
-
-/// A domain that no longer wants CRAM-MD5 keeps nothing for it: a verifier is worth the password.
-fn drop_cram_keys(snapshot: &dyn Snapshot, domain: &str, batch: &mut Batch) -> Result<(), DirectoryError> {
-    for id in list(snapshot, &key::of_domain(key::ADDRESS, domain), |_, value| row::decode_number(value))? {
-        let at = key::credentials(AccountId(id));
-        let Some(stored) = snapshot.get(key::SYSTEM, &at)? else { continue };
-        let mut credentials = row::decode_credentials(&stored)?;
-        if credentials.list.iter().any(|credential| credential.cram_md5.is_some()) {
-            credentials.list.iter_mut().for_each(|credential| credential.cram_md5 = None);
-            batch.put(at, row::encode_credentials(&credentials));
-        }
-    }
-    Ok(())
 }
 
 fn list<T>(

@@ -2,9 +2,10 @@
 
 use crate::help::*;
 use proto::proof::AccountId;
-use proto::sasl::{CramKey, ScramKeys};
+use proto::sasl::{CramKey, Mechanism, ScramKeys};
+use proto::service::policy::{DomainPolicy, Exception};
 use store::Store;
-use store::system::directory::{Credential, CredentialKind, DirectoryError, Route};
+use store::system::directory::{Credential, CredentialKind, Credentials, Directory, DirectoryError, Route};
 
 /// The ids of the accounts and the remote addresses; or what else it is.
 fn route(store: &Store, address: &str) -> Result<(Vec<u64>, Vec<String>), Route> {
@@ -123,12 +124,13 @@ fn changes_are_checked() {
         assert!(matches!(directory.put_credentials(upper, held.clone()).await, Err(DirectoryError::Missing)));
         // Verifiers go with the domain's wish for them, and nothing else goes.
         let mut wants = domain("x.test");
-        wants.cram_md5 = true;
+        wants.policy.cram_md5 = true;
         directory.put_domain(wants, true).await.unwrap();
         assert_eq!(directory.credentials(ids[0]).unwrap(), Some(held.clone()));
         directory.put_domain(domain("x.test"), true).await.unwrap();
         held.list[0].cram_md5 = None;
-        assert_eq!(directory.credentials(ids[0]).unwrap(), Some(held));
+        assert_eq!(directory.credentials(ids[0]).unwrap(), Some(held.clone()));
+        exceptions(directory, ids[0], held).await;
 
         directory.remove_alias("info@x.test").await.unwrap();
         assert!(matches!(directory.remove_alias("info@x.test").await, Err(DirectoryError::Missing)));
@@ -138,4 +140,40 @@ fn changes_are_checked() {
         assert_eq!(directory.accounts(None).unwrap(), []);
     });
     clean(&store);
+}
+
+/// An exception keeps a verifier that the domain does not want, and takes it along when it goes.
+async fn exceptions(directory: &Directory, id: AccountId, mut held: Credentials) {
+    let scanner = Exception {
+        reason: "scanner".to_owned(),
+        until: 5,
+        ways: Vec::new(),
+        mechanisms: vec![Mechanism::CramMd5],
+        clear: false,
+    };
+    held.list[0].cram_md5 = Some(CramKey([3; 32]));
+    let cram = DomainPolicy { cram_md5: true, ..DomainPolicy::default() };
+    directory.put_policy("X.test", cram).await.unwrap();
+    directory.put_credentials(id, held.clone()).await.unwrap();
+    directory.put_exception(id, Some(scanner.clone())).await.unwrap();
+    directory.put_policy("x.test", DomainPolicy::default()).await.unwrap();
+    assert_eq!(directory.credentials(id).unwrap(), Some(held.clone()));
+    assert_eq!(directory.exception(id).unwrap(), Some(scanner.clone()));
+    assert_eq!(directory.exceptions().unwrap(), [(id, scanner.clone())]);
+    directory.put_exception(id, None).await.unwrap();
+    held.list[0].cram_md5 = None;
+    assert_eq!(directory.credentials(id).unwrap(), Some(held));
+    assert_eq!(directory.exceptions().unwrap(), []);
+    let nobody = directory.put_exception(AccountId(77), Some(scanner.clone())).await;
+    assert!(matches!(nobody, Err(DirectoryError::Missing)), "{nobody:?}");
+    let hosted = |host: &str| DomainPolicy { host: Some(host.to_owned()), ..DomainPolicy::default() };
+    directory.put_policy("x.test", hosted("Mail.Bücher.test.")).await.unwrap();
+    let kept = directory.domain("x.test").unwrap().unwrap().policy;
+    assert_eq!(kept, hosted("mail.xn--bcher-kva.test"));
+    let odd = directory.put_policy("x.test", hosted("a b")).await;
+    assert!(matches!(odd, Err(DirectoryError::Malformed(_))), "{odd:?}");
+    let missing = directory.put_policy("nowhere.test", DomainPolicy::default()).await;
+    assert!(matches!(missing, Err(DirectoryError::Missing)), "{missing:?}");
+    // What is left goes with the account.
+    directory.put_exception(id, Some(scanner)).await.unwrap();
 }

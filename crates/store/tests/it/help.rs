@@ -28,13 +28,7 @@ pub fn small() -> Options {
 }
 
 pub fn domain(name: &str) -> Domain {
-    Domain {
-        name: name.to_owned(),
-        catch_all: None,
-        cram_md5: false,
-        case_sensitive: false,
-        separator: Some('+'),
-    }
+    Domain::named(name)
 }
 
 pub fn record(address: &str) -> AccountRecord {
