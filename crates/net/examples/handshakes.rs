@@ -50,6 +50,7 @@ async fn measure(seconds: u64, connections: usize) -> Outcome<()> {
         name: "bench".to_owned(),
         protocol: Protocol::Pop3,
         protection: Protection::Implicit,
+        either_way: false,
         addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
         port: 0,
     };
@@ -62,6 +63,7 @@ async fn measure(seconds: u64, connections: usize) -> Outcome<()> {
         gate: gate.clone(),
         limits: drive::Limits::default(),
         shutdown,
+        greeting_wait: std::time::Duration::ZERO,
     };
     tokio::spawn(bound.serve(Arc::new(Silent), means));
 

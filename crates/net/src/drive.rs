@@ -19,6 +19,7 @@
 use crate::pool::Input;
 use crate::stream::{SendError, Stream};
 use crate::tls::{Acceptor, Failure};
+use proto::hello::{Alert, alert};
 use proto::machine::{Machine, Tick};
 use proto::proof::{How, Security};
 use std::future::Future;
@@ -35,6 +36,9 @@ const OUTPUT_BYTES_MAX: usize = 32 * 1024;
 
 /// An output buffer larger than this is cut back while the connection waits.
 const OUTPUT_BYTES_KEPT: usize = 512;
+
+/// The first octet of every TLS handshake (RFC 8446 5.1).
+const TLS_HANDSHAKE: u8 = 0x16;
 
 /// Every limit of the loop, with its default in `Default`.
 #[derive(Clone, Copy, Debug)]
@@ -160,11 +164,20 @@ impl Wire<'_> {
     }
 }
 
+/// What STARTTLS switches to.
+#[derive(Clone, Debug)]
+pub struct Upgrade {
+    /// Shakes hands.
+    pub tls: Arc<Acceptor>,
+    /// How that is called: [`How::EitherWayUpgraded`] where the port is one on which TLS usually comes first.
+    pub how: How,
+}
+
 /// Carries one conversation from its first byte to its last, and reports its end to
-/// the session. `tls` is what STARTTLS switches to; without it STARTTLS ends in [`End::TlsFailed`].
+/// the session. Without `upgrade` STARTTLS ends in [`End::TlsFailed`].
 pub async fn drive<S: Session>(
     stream: Stream,
-    tls: Option<Arc<Acceptor>>,
+    upgrade: Option<Upgrade>,
     mut session: S,
     limits: Limits,
     shutdown: watch::Receiver<bool>,
@@ -183,10 +196,10 @@ pub async fn drive<S: Session>(
                 Pause::End(end) => break end,
                 Pause::StartTls => {}
             }
-            let Some(tls) = &tls else {
+            let Some(Upgrade { tls, how }) = &upgrade else {
                 break End::TlsFailed(Failure::Other("no TLS on this listener".to_owned()));
             };
-            let handshake = Box::pin(crate::tls::accept(stream.into_tcp(), How::StartTls, tls));
+            let handshake = Box::pin(crate::tls::accept(stream.into_tcp(), *how, tls));
             let accepted = tokio::select! {
                 biased;
                 accepted = handshake => accepted.map_err(|refused| End::TlsFailed(refused.failure)),
@@ -205,7 +218,10 @@ pub async fn drive<S: Session>(
             }
         }
     };
-    let says_goodbye = matches!(end, End::Finished | End::EarlyBytes | End::TimedOut | End::Shutdown);
+    let says_goodbye = matches!(
+        end,
+        End::Finished | End::EarlyBytes | End::TimedOut | End::Shutdown | End::TlsFailed(Failure::TooEarly)
+    );
     if says_goodbye {
         stream.close();
     }
@@ -251,6 +267,7 @@ async fn converse<S: Session>(
     let mut timer = Timer::at(session.machine().deadline());
     let mut stopping = false;
     let mut peer_ended = false;
+    let mut fresh = !stream.is_secured();
     loop {
         let step = work_off(stream, session, &mut input, stall).await;
         if let Step::StartTls = step {
@@ -283,6 +300,9 @@ async fn converse<S: Session>(
             return Pause::End(End::PeerClosed);
         }
         match next_input(stream, session, &mut input, &mut timer, &mut shutdown, stopping).await {
+            Woken::Input if std::mem::take(&mut fresh) && begins_tls(&input) => {
+                return Box::pin(refuse_tls(stream, stall)).await;
+            }
             Woken::Input => {}
             Woken::PeerEnded => peer_ended = true,
             Woken::Stop => stopping = true,
@@ -381,6 +401,21 @@ async fn start_tls<S: Session>(
     match stream.send(session.machine().output(), stall).await {
         Ok(()) if clean => Pause::StartTls,
         Ok(()) => Pause::End(End::EarlyBytes),
+        Err(error) => Pause::End(end_of(error)),
+    }
+}
+
+/// A ClientHello where a command should stand. No command begins with this octet in any protocol of mail.
+fn begins_tls(input: &Input) -> bool {
+    input.unread().first() == Some(&TLS_HANDSHAKE)
+}
+
+/// The client takes this for a port on which TLS comes first. Our greeting is out, so it can only be told in its own
+/// language that this does not go.
+async fn refuse_tls(stream: &mut Stream, stall: Duration) -> Pause {
+    let mut word = alert(None, Alert::UnexpectedMessage).to_vec();
+    match stream.send(&mut word, stall).await {
+        Ok(()) => Pause::End(End::TlsFailed(Failure::TooEarly)),
         Err(error) => Pause::End(end_of(error)),
     }
 }

@@ -1,8 +1,11 @@
 //! Everything that touches a socket: listening, TLS, and the one loop that
 //! moves bytes between a socket and a machine. Knows no users and no policy.
 
+pub mod acme;
 pub mod authority;
+pub mod dns;
 pub mod drive;
+pub mod https;
 pub mod listen;
 pub mod local;
 pub mod network;

@@ -1,21 +1,23 @@
 //! Listening sockets and the limits on connections.
 //!
 //! One [`Bound`] for each row of the service model; [`Bound::serve`] accepts on all its
-//! addresses, shakes hands where TLS comes first, and gives each connection to
-//! [`crate::drive::drive`].
+//! addresses, shakes hands where TLS comes first or, on a listener that serves both ways, where the
+//! client begins it, and gives each connection to [`crate::drive::drive`].
 //!
 //! What must hold: every connection holds a place in the [`Gate`] from accept to close;
-//! running out of descriptors slows accepting down and never ends it; after the stop
+//! a client that begins TLS never waits for us, and what it sent is only looked at, not taken, before
+//! it is known what it is; running out of descriptors slows accepting down and never ends it; after the stop
 //! no new connection is taken and `serve` returns when the last one is gone.
 //! Deliberately not here: what is said to a client. The [`Service`] knows the words.
 
-use crate::drive::{self, Ends, Session, drive};
+use crate::drive::{self, Ends, Session, Upgrade, drive};
 use crate::network::{Network, Prefix};
 use crate::stream::Stream;
 use crate::tls::{Acceptor, Failure, accept};
 use proto::hello::{Alert, alert};
 use proto::machine::Tick;
 use proto::proof::{How, Security};
+use proto::service::sniff::{Sniff, sniff};
 use proto::service::{Listener, Protection};
 use std::collections::HashMap;
 use std::fmt;
@@ -32,6 +34,10 @@ const BACKLOG: u32 = 4096;
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 /// One line in the log for so many of these pauses.
 const EXHAUSTED_LOG_EVERY: u32 = 100;
+/// A client that says nothing for so long where TLS comes first waits for a greeting in clear. A ClientHello that is
+/// lost on the way is sent again after one, three and seven seconds, so it is not taken for silence; and the line that
+/// such a client gets instead comes before mail programs give up by themselves.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// The protocol spoken on a listener.
 pub trait Service: Send + Sync + 'static {
@@ -100,7 +106,7 @@ struct Counts {
 
 /// A place in the [`Gate`], given back when dropped.
 #[derive(Debug)]
-struct Place {
+pub(crate) struct Place {
     gate: Arc<Gate>,
     network: Option<Network>,
 }
@@ -118,7 +124,8 @@ impl Gate {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).total
     }
 
-    fn enter(self: &Arc<Gate>, peer: IpAddr) -> Result<Place, Full> {
+    /// Takes a place for a connection from this address.
+    pub(crate) fn enter(self: &Arc<Gate>, peer: IpAddr) -> Result<Place, Full> {
         let exempt = self.limits.loopback_exempt && peer.to_canonical().is_loopback();
         let network = (!exempt).then(|| Prefix::SITE.of(peer));
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -265,6 +272,8 @@ pub struct Means {
     pub limits: drive::Limits,
     /// Becomes true when the service stops.
     pub shutdown: watch::Receiver<bool>,
+    /// How long a listener that serves both ways waits for a ClientHello before it greets.
+    pub greeting_wait: Duration,
 }
 
 impl Bound {
@@ -280,6 +289,11 @@ impl Bound {
         &self.listener
     }
 
+    /// The sockets alone.
+    pub(crate) fn into_sockets(self) -> Vec<TcpListener> {
+        self.sockets
+    }
+
     /// Accepts until the service stops, then waits for the open conversations: idle ones end at
     /// once, busy ones within `stop_seconds_max`.
     ///
@@ -290,13 +304,15 @@ impl Bound {
         let (alive, mut all_gone) = mpsc::channel::<()>(1);
         for socket in self.sockets {
             let lane = Lane {
-                name: self.listener.name.clone(),
-                protection: self.listener.protection,
+                listener: self.listener.clone(),
                 service: service.clone(),
                 means: means.clone(),
                 alive: alive.clone(),
             };
-            tokio::spawn(Arc::new(lane).accept_all(socket));
+            let (lane, shutdown) = (Arc::new(lane), means.shutdown.clone());
+            tokio::spawn(async move {
+                accept_all(socket, &lane.listener.name, shutdown, |tcp, peer| lane.admit(tcp, peer)).await;
+            });
         }
         drop(alive);
         // Nothing is ever sent: this is the end of the last sender.
@@ -304,43 +320,47 @@ impl Bound {
     }
 }
 
-/// One listening socket's accept loop, and what its connections share.
+/// Accepts until the service stops, and gives each connection to `admit`.
+pub(crate) async fn accept_all(
+    socket: TcpListener,
+    listener: &str,
+    mut shutdown: watch::Receiver<bool>,
+    admit: impl Fn(TcpStream, SocketAddr),
+) {
+    let mut exhausted = 0_u32;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = shutdown.wait_for(|stop| *stop) => return,
+            accepted = socket.accept() => accepted,
+        };
+        match accepted {
+            Ok((tcp, peer)) => admit(tcp, peer),
+            Err(error) if is_exhaustion(&error) => {
+                if exhausted.is_multiple_of(EXHAUSTED_LOG_EVERY) {
+                    tracing::error!(
+                        listener, %error,
+                        "cannot accept connections: the operator must raise the limit of open files (LimitNOFILE) or memory"
+                    );
+                }
+                exhausted = exhausted.wrapping_add(1);
+                tokio::time::sleep(EXHAUSTED_PAUSE).await;
+            }
+            // The peer was gone before we came, or the network has a moment: the socket itself is well.
+            Err(error) => tracing::debug!(listener, %error, "a connection was not accepted"),
+        }
+    }
+}
+
+/// What the connections of one listening socket share.
 struct Lane<S> {
-    name: String,
-    protection: Protection,
+    listener: Listener,
     service: Arc<S>,
     means: Means,
     alive: mpsc::Sender<()>,
 }
 
 impl<S: Service> Lane<S> {
-    async fn accept_all(self: Arc<Self>, socket: TcpListener) {
-        let mut shutdown = self.means.shutdown.clone();
-        let mut exhausted = 0_u32;
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                _ = shutdown.wait_for(|stop| *stop) => return,
-                accepted = socket.accept() => accepted,
-            };
-            match accepted {
-                Ok((tcp, peer)) => self.admit(tcp, peer),
-                Err(error) if is_exhaustion(&error) => {
-                    if exhausted.is_multiple_of(EXHAUSTED_LOG_EVERY) {
-                        tracing::error!(
-                            listener = %self.name, %error,
-                            "cannot accept connections: the operator must raise the limit of open files (LimitNOFILE) or memory"
-                        );
-                    }
-                    exhausted = exhausted.wrapping_add(1);
-                    tokio::time::sleep(EXHAUSTED_PAUSE).await;
-                }
-                // The peer was gone before we came, or the network has a moment: the socket itself is well.
-                Err(error) => tracing::debug!(listener = %self.name, %error, "a connection was not accepted"),
-            }
-        }
-    }
-
     fn admit(self: &Arc<Self>, tcp: TcpStream, peer: SocketAddr) {
         let Ok(local) = tcp.local_addr() else { return };
         let ends = Ends { peer: canonical(peer), local: canonical(local) };
@@ -358,8 +378,8 @@ impl<S: Service> Lane<S> {
             Err(limit) => {
                 // A handshake would cost what there is too little of; an alert needs none.
                 let alert = alert(None, Alert::InternalError);
-                let word = match self.protection {
-                    Protection::StartTls => self.service.busy_line(),
+                let word = match self.listener.protection {
+                    Protection::StartTls | Protection::Clear => self.service.busy_line(),
                     Protection::Implicit => &alert,
                 };
                 // On a fresh connection there is room for it; if not, the close says it.
@@ -369,30 +389,66 @@ impl<S: Service> Lane<S> {
         }
     }
 
-    /// One connection. The handshake runs in a box of its own that is gone before the conversation begins.
+    /// One connection. What comes before the conversation runs in a box of its own that is gone when that begins.
     async fn converse(self: Arc<Self>, tcp: TcpStream, ends: Ends) {
-        let (stream, security) = match self.protection {
-            Protection::StartTls => (Stream::clear(tcp), Security::clear()),
-            Protection::Implicit => match Box::pin(self.handshake(tcp, ends)).await {
-                Some(done) => done,
+        let Listener { protection, either_way, .. } = self.listener;
+        let (stream, security) = match (protection, either_way) {
+            (Protection::StartTls | Protection::Clear, false) => (Stream::clear(tcp), Security::clear()),
+            (Protection::Implicit, _) | (_, true) => match Box::pin(self.begin(tcp, ends)).await {
+                Some(begun) => begun,
                 None => return,
             },
         };
         let session = self.service.open(ends, security, crate::now());
-        let tls = self.means.tls.clone();
+        let how = if protection == Protection::Implicit { How::EitherWayUpgraded } else { How::StartTls };
+        let upgrade = self.means.tls.clone().map(|tls| Upgrade { tls, how });
         let limits = self.means.limits;
         let shutdown = self.means.shutdown.clone();
-        drive(stream, tls, session, limits, shutdown).await;
+        drive(stream, upgrade, session, limits, shutdown).await;
     }
 
-    async fn handshake(&self, tcp: TcpStream, ends: Ends) -> Option<(Stream, Security)> {
+    /// Finds out how the client begins where it may begin with TLS; shakes hands if it does.
+    async fn begin(&self, tcp: TcpStream, ends: Ends) -> Option<(Stream, Security)> {
         let Some(tls) = &self.means.tls else {
-            tracing::error!(listener = %self.name, "no certificate: the operator must configure one");
+            tracing::error!(listener = %self.listener.name, "no certificate: the operator must configure one");
             return None;
         };
+        let either_way = self.listener.either_way;
+        let wait = if either_way { self.means.greeting_wait } else { SILENCE.min(tls.handshake_max()) };
         let mut shutdown = self.means.shutdown.clone();
+        let heard = tokio::select! {
+            heard = first_octet(&tcp, wait) => heard,
+            // Nobody was greeted yet: the close says enough.
+            _ = shutdown.wait_for(|stop| *stop) => return None,
+        };
+        let Ok(heard) = heard else {
+            self.service.handshake_failed(ends, &Failure::PeerClosed);
+            return None;
+        };
+        let millis = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
+        match (sniff(heard.as_slice(), u64::from(millis), millis), either_way) {
+            (Sniff::Greet | Sniff::Wait, true) => Some((Stream::clear(tcp), Security::clear())),
+            (Sniff::Greet | Sniff::Wait, false) => {
+                let failure = if heard.is_some() { Failure::NotTls } else { Failure::Silent };
+                self.service.handshake_failed(ends, &failure);
+                self.say_and_close(tcp).await;
+                None
+            }
+            (Sniff::Tls, _) => self.handshake(tcp, ends, tls, &mut shutdown).await,
+        }
+    }
+
+    async fn handshake(
+        &self,
+        tcp: TcpStream,
+        ends: Ends,
+        tls: &Acceptor,
+        shutdown: &mut watch::Receiver<bool>,
+    ) -> Option<(Stream, Security)> {
+        let usual = self.listener.protection == Protection::Implicit;
+        let how = if usual { How::Implicit } else { How::EitherWay };
         let accepted = tokio::select! {
-            accepted = accept(tcp, How::Implicit, tls) => accepted,
+            accepted = accept(tcp, how, tls) => accepted,
             // A handshake that was not finished owes nobody an answer.
             _ = shutdown.wait_for(|stop| *stop) => return None,
         };
@@ -401,20 +457,37 @@ impl<S: Service> Lane<S> {
             Err(refused) => refused,
         };
         self.service.handshake_failed(ends, &refused.failure);
-        if let (Some(tcp), Some(line)) = (refused.clear, self.service.not_tls_line()) {
-            // The line is short and the connection fresh.
-            let _ = tcp.try_write(&line);
-            let mut stream = Stream::clear(tcp);
-            stream.close();
-            let limit = Duration::from_secs(u64::from(self.means.limits.linger_seconds_max));
-            stream.linger(limit, self.means.limits.linger_bytes_max).await;
+        if let Some(tcp) = refused.clear {
+            self.say_and_close(tcp).await;
         }
         None
+    }
+
+    /// The one readable line for a client that speaks clear text where TLS comes first.
+    async fn say_and_close(&self, tcp: TcpStream) {
+        let Some(line) = self.service.not_tls_line() else { return };
+        // The line is short and the connection fresh.
+        let _ = tcp.try_write(&line);
+        let mut stream = Stream::clear(tcp);
+        stream.close();
+        let limit = Duration::from_secs(u64::from(self.means.limits.linger_seconds_max));
+        stream.linger(limit, self.means.limits.linger_bytes_max).await;
+    }
+}
+
+/// Looks at the first octet and leaves it where it is; `None` if none came in that time.
+async fn first_octet(tcp: &TcpStream, wait: Duration) -> io::Result<Option<u8>> {
+    let mut first = [0; 1];
+    match tokio::time::timeout(wait, tcp.peek(&mut first)).await {
+        Ok(Ok(0)) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Ok(Ok(_)) => Ok(Some(first[0])),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Ok(None),
     }
 }
 
 /// IPv4 as IPv4 where a socket takes both families.
-fn canonical(address: SocketAddr) -> SocketAddr {
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 

@@ -57,6 +57,17 @@ impl Stream {
         self.tcp
     }
 
+    /// The socket and the TLS above it, for a loop that is not ours.
+    pub(crate) fn into_parts(self) -> (TcpStream, Option<Box<ServerConnection>>) {
+        (self.tcp, self.tls)
+    }
+
+    /// The protocol agreed on by ALPN (RFC 7301).
+    #[must_use]
+    pub(crate) fn alpn(&self) -> Option<&[u8]> {
+        self.tls.as_ref().and_then(|tls| tls.alpn_protocol())
+    }
+
     /// True under TLS.
     #[must_use]
     pub fn is_secured(&self) -> bool {

@@ -13,11 +13,14 @@
 mod certificates;
 mod client;
 mod facts;
+mod roots;
 mod tickets;
 
-pub use certificates::{CertificateError, Certificates, Pair};
+pub use certificates::{CertificateError, Certificates, Described, Pair};
+pub use roots::roots;
 pub use tickets::KEY_SECONDS;
 
+use crate::acme::{self, Challenges};
 use crate::stream::{Socket, Stream};
 use client::ClientAuthority;
 use proto::hello::{self, Alert, Hello, Parsed, Verdict};
@@ -41,12 +44,19 @@ pub enum Failure {
     CbcOnly,
     /// The first bytes are not TLS (clear text on an implicit-TLS port).
     NotTls,
+    /// No bytes at all on an implicit-TLS port: a client that waits for a greeting in clear.
+    Silent,
+    /// TLS from the first byte on a port that begins in clear.
+    TooEarly,
     /// No handshake within the limit.
     TimedOut,
     /// The peer went away.
     PeerClosed,
     /// The peer sent this alert (`unknown_ca`: it does not trust our certificate).
     Alert(String),
+    /// No failure of anybody: an ACME authority asked for the proof of a name and has it (RFC 8737). Such a
+    /// connection carries nothing.
+    Proven,
     /// Anything else, in rustls' words.
     Other(String),
 }
@@ -94,6 +104,7 @@ impl From<Failure> for Refused {
 pub struct Shared {
     plain: ServerConfig,
     tickets: Arc<Tickets>,
+    proving: Option<Arc<ServerConfig>>,
 }
 
 /// Shakes hands for the listeners of one protocol.
@@ -102,9 +113,11 @@ pub struct Acceptor {
     client_authority: Option<Arc<ClientAuthority>>,
     /// Says nothing about ALPN.
     plain: Arc<ServerConfig>,
-    /// Answers the protocol's own ALPN name; used only if the client offers it.
+    /// Answers the protocol's own ALPN names; used only if the client offers one of them.
     named: Arc<ServerConfig>,
-    alpn: &'static [u8],
+    /// For an ACME authority that asks for the proof of a name.
+    proving: Option<Arc<ServerConfig>>,
+    alpn: &'static [&'static [u8]],
     limits: Limits,
 }
 
@@ -128,7 +141,23 @@ impl Shared {
         // A mail client comes back with one connection, and gets a new ticket each time.
         plain.send_tls13_tickets = 1;
         plain.max_early_data_size = 0;
-        Ok(Shared { plain, tickets })
+        Ok(Shared { plain, tickets, proving: None })
+    }
+
+    /// The same, with web listeners that answer an authority's challenges in the handshake (TLS-ALPN-01).
+    ///
+    /// # Errors
+    /// TLS cannot be set up.
+    pub fn proving(self, challenges: &Challenges) -> Result<Shared, CertificateError> {
+        let mut config = ServerConfig::builder_with_provider(self.plain.crypto_provider().clone())
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(|error| CertificateError::other(format!("TLS cannot be set up: {error}")))?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(challenges.clone()));
+        config.alpn_protocols = vec![acme::ALPN.to_vec()];
+        config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(Shared { proving: Some(Arc::new(config)), ..self })
     }
 
     /// Turns the keys of session tickets before their time, [`KEY_SECONDS`]: tickets of the key before are
@@ -148,15 +177,52 @@ impl Shared {
         client_authorities: Option<&Path>,
         limits: Limits,
     ) -> Result<Acceptor, CertificateError> {
+        self.acceptor_named(alpn_names(protocol), client_authorities, limits)
+    }
+
+    /// An acceptor for the web's port where mail is served too, to clients that ask for it by ALPN: what they get is
+    /// decided before the handshake, and a client that asks for nothing gets the web.
+    ///
+    /// # Errors
+    /// As of [`Shared::acceptor`].
+    pub fn acceptor_with_mail(
+        &self,
+        client_authorities: Option<&Path>,
+        limits: Limits,
+    ) -> Result<Acceptor, CertificateError> {
+        self.acceptor_named(WEB_AND_MAIL, client_authorities, limits)
+    }
+
+    fn acceptor_named(
+        &self,
+        alpn: &'static [&'static [u8]],
+        client_authorities: Option<&Path>,
+        limits: Limits,
+    ) -> Result<Acceptor, CertificateError> {
         let mut plain = self.plain.clone();
         let client_authority = client_authorities.map(ClientAuthority::load).transpose()?;
         if let Some(authority) = &client_authority {
             plain = rebuilt_with(plain, authority)?;
         }
-        let alpn = alpn_name(protocol);
         let mut named = plain.clone();
-        named.alpn_protocols = vec![alpn.to_vec()];
-        Ok(Acceptor { client_authority, plain: Arc::new(plain), named: Arc::new(named), alpn, limits })
+        named.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        // The authority asks at the web's port alone (RFC 8737 3).
+        let proving = self.proving.clone().filter(|_| alpn.starts_with(WEB));
+        Ok(Acceptor {
+            client_authority,
+            plain: Arc::new(plain),
+            named: Arc::new(named),
+            proving,
+            alpn,
+            limits,
+        })
+    }
+}
+
+impl Acceptor {
+    /// The longest that a handshake may take.
+    pub(crate) fn handshake_max(&self) -> Duration {
+        Duration::from_secs(u64::from(self.limits.handshake_seconds_max))
     }
 }
 
@@ -170,8 +236,7 @@ pub async fn accept(
     how: How,
     acceptor: &Acceptor,
 ) -> Result<(Stream, Security), Box<Refused>> {
-    let limit = Duration::from_secs(u64::from(acceptor.limits.handshake_seconds_max));
-    match tokio::time::timeout(limit, shake_hands(tcp, how, acceptor)).await {
+    match tokio::time::timeout(acceptor.handshake_max(), shake_hands(tcp, how, acceptor)).await {
         Ok(outcome) => outcome.map_err(Box::new),
         Err(_) => Err(Box::new(Failure::TimedOut.into())),
     }
@@ -198,13 +263,23 @@ pub(crate) fn failure_of(error: &rustls::Error) -> Failure {
     }
 }
 
+/// ALPN identifiers of the web, best first.
+pub(crate) const WEB: &[&[u8]] = &[b"h2", b"http/1.1"];
+/// IMAP, asked for on the web's port.
+pub const IMAP_ON_WEB: &[u8] = b"imap";
+/// Submission, asked for on the web's port.
+pub const SUBMISSIONS_ON_WEB: &[u8] = b"submissions";
+const WEB_AND_MAIL: &[&[u8]] = &[WEB[0], WEB[1], IMAP_ON_WEB, SUBMISSIONS_ON_WEB];
+
 /// ALPN identifiers of the IANA registry where there is one, and what clients send where there is none.
-fn alpn_name(protocol: Protocol) -> &'static [u8] {
+/// Best first.
+fn alpn_names(protocol: Protocol) -> &'static [&'static [u8]] {
     match protocol {
-        Protocol::Smtp | Protocol::Submission => b"smtp",
-        Protocol::Lmtp => b"lmtp",
-        Protocol::Pop3 => b"pop3",
-        Protocol::Imap => b"imap",
+        Protocol::Smtp | Protocol::Submission => &[b"smtp"],
+        Protocol::Lmtp => &[b"lmtp"],
+        Protocol::Pop3 => &[b"pop3"],
+        Protocol::Imap => &[b"imap"],
+        Protocol::Web => WEB,
     }
 }
 
@@ -252,13 +327,33 @@ async fn shake_hands(tcp: TcpStream, how: How, acceptor: &Acceptor) -> Result<(S
             return Err(Failure::CbcOnly.into());
         }
     }
-    let config = if hello.offers_alpn(acceptor.alpn) { &acceptor.named } else { &acceptor.plain };
+    if let Some(proving) = acceptor.proving.as_ref().filter(|_| hello.alpn == [acme::ALPN]) {
+        return Err(prove(&tcp, proving, &received, acceptor.limits.handshake_bytes_max).await.into());
+    }
+    let named = acceptor.alpn.iter().any(|name| hello.offers_alpn(name));
+    let config = if named { &acceptor.named } else { &acceptor.plain };
     let tls = ServerConnection::new(config.clone()).map_err(|e| Failure::Other(e.to_string()))?;
     let mut tls = Box::new(tls);
     let chosen = converse(&tcp, &mut tls, &received, acceptor.limits.handshake_bytes_max).await?;
     let established = facts::gather(&tls, &hello, chosen.as_deref(), acceptor.client_authority.as_deref())
         .map_err(Failure::Other)?;
     Ok((Stream::secured(tcp, tls), Security::established(how, established)))
+}
+
+/// Shows an authority the proof that it asks for; the connection ends with the handshake (RFC 8737 3).
+async fn prove(tcp: &TcpStream, config: &Arc<ServerConfig>, received: &[u8], bytes_max: usize) -> Failure {
+    let mut tls = match ServerConnection::new(config.clone()) {
+        Ok(tls) => tls,
+        Err(error) => return Failure::Other(error.to_string()),
+    };
+    if let Err(failure) = converse(tcp, &mut tls, received, bytes_max).await {
+        return failure;
+    }
+    tls.send_close_notify();
+    match flush(tcp, &mut tls) {
+        Ok(_) => Failure::Proven,
+        Err(failure) => failure,
+    }
 }
 
 /// Reads until the hello is whole, or is none.

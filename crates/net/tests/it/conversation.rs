@@ -384,6 +384,7 @@ async fn ipv6_stands_beside_ipv4_or_takes_it_along() {
         name: "talk".to_owned(),
         protocol: proto::service::Protocol::Pop3,
         protection: Protection::StartTls,
+        either_way: false,
         addresses: vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)],
         port: 0,
     };

@@ -1,8 +1,12 @@
 //! Integration tests of `net`: real sockets on loopback, our own and foreign clients.
 
+mod ask;
 mod certificates;
 mod conversation;
+mod dns;
+mod either_way;
 mod foreign;
+mod https;
 mod limits;
 mod memory;
 mod talk;

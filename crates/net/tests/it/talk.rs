@@ -250,6 +250,8 @@ pub struct Plan {
     pub limits: drive::Limits,
     pub connections: listen::Limits,
     pub tls: net::tls::Limits,
+    pub either_way: bool,
+    pub greeting_wait: Duration,
 }
 
 impl Plan {
@@ -261,6 +263,8 @@ impl Plan {
             limits: drive::Limits::default(),
             connections: listen::Limits::default(),
             tls: net::tls::Limits::default(),
+            either_way: false,
+            greeting_wait: Duration::from_millis(300),
         }
     }
 }
@@ -316,6 +320,7 @@ pub fn run(plan: Plan, acceptor: Arc<Acceptor>) -> Running {
         name: "talk".to_owned(),
         protocol: plan.protocol,
         protection: plan.protection,
+        either_way: plan.either_way,
         addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
         port: 0,
     };
@@ -324,7 +329,9 @@ pub fn run(plan: Plan, acceptor: Arc<Acceptor>) -> Running {
     let (sender, seen) = mpsc::unbounded_channel();
     let (stop, shutdown) = watch::channel(false);
     let gate = Gate::new(plan.connections);
-    let means = Means { tls: Some(acceptor), gate: gate.clone(), limits: plan.limits, shutdown };
+    let greeting_wait = plan.greeting_wait;
+    let means =
+        Means { tls: Some(acceptor), gate: gate.clone(), limits: plan.limits, shutdown, greeting_wait };
     let service = TalkService { seen: sender, idle_millis: plan.idle_millis };
     let served = tokio::spawn(bound.serve(Arc::new(service), means));
     Running { address, seen, stop, gate, served }

@@ -106,6 +106,7 @@ fn listen<S: Service>(
         name: "fixed".to_owned(),
         protocol,
         protection,
+        either_way: false,
         addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
         port: 0,
     };
@@ -117,6 +118,7 @@ fn listen<S: Service>(
         gate: Gate::new(listen::Limits::default()),
         limits: drive::Limits::default(),
         shutdown,
+        greeting_wait: std::time::Duration::ZERO,
     };
     tokio::spawn(bound.serve(Arc::new(service), means));
     (address, stop)
