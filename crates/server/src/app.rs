@@ -1,10 +1,13 @@
 //! What all sessions of a running service share, and the settings it runs by.
 
 use crate::auth::Auth;
+use crate::clock::unix_now;
 use crate::maildrop::Maildrops;
+use crate::publish::Domains;
 use proto::proof::Security;
-use proto::sasl::{Mechanism, Policy, offer};
-use proto::service::{Model, Protection, Protocol};
+use proto::sasl::Mechanism;
+use proto::service::policy::offered;
+use proto::service::{Listener, Model, Protection, Protocol};
 use proto::{advice, imap, pop3, smtp};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +23,8 @@ pub struct Settings {
     pub model: Model,
     /// Certificate chains and keys, the default first.
     pub certificates: Vec<net::tls::Pair>,
+    /// Certificates that are ordered; `None` orders none.
+    pub acme: Option<crate::certificate::Settings>,
     /// Authorities whose client certificates are trusted for EXTERNAL.
     pub client_ca: Option<PathBuf>,
     /// Limits of a TLS handshake.
@@ -38,14 +43,22 @@ pub struct Settings {
     pub mail: MailSettings,
     /// Seconds between two logins to one maildrop; 0 for none.
     pub pop3_login_delay_seconds: u32,
+    /// Who may have mail examined on the web pages.
+    pub doctor: Doctor,
     /// Passwords and guessing.
     pub auth: crate::auth::Settings,
     /// The store's options.
     pub store: store::Options,
-    /// Clients may submit where other servers deliver, after TLS and AUTH.
-    pub clients_on_exchange: bool,
-    /// Mechanisms that send the password are offered, inside TLS.
-    pub password_sent: bool,
+}
+
+/// Who may have the connection to their mail examined on the web pages, here or at any other provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Doctor {
+    /// Nobody.
+    #[default]
+    Off,
+    /// Whoever asks, within the limits of the page.
+    Everyone,
 }
 
 /// What is done to and asked of messages.
@@ -83,11 +96,15 @@ pub struct App {
     pub maildrops: Maildrops,
     /// The operator's decisions.
     pub settings: Settings,
+    /// Answers to an ACME authority that are waited for.
+    pub challenges: net::acme::Challenges,
+    /// What the operator wants of the keeper of certificates.
+    pub certificate_wishes: crate::certificate::Wishes,
     /// Background deliveries, counted so that a stop can wait for them.
     pub deliveries: crate::tasks::Tasks,
     ids: AtomicU64,
-    /// Domains and whether each keeps CRAM-MD5 verifiers.
-    domains: RwLock<Vec<(String, bool)>>,
+    /// Domains and their rules.
+    domains: RwLock<Arc<Domains>>,
 }
 
 impl App {
@@ -103,6 +120,8 @@ impl App {
             auth,
             maildrops: Maildrops::default(),
             settings,
+            challenges: net::acme::Challenges::default(),
+            certificate_wishes: crate::certificate::Wishes::default(),
             deliveries: crate::tasks::Tasks::default(),
             ids: AtomicU64::new(start),
             domains: RwLock::default(),
@@ -113,9 +132,8 @@ impl App {
 
     /// Reads again what is kept of the directory: after the operator changed it.
     pub fn refresh(&self) -> Result<(), store::Error> {
-        let domains = self.store.directory().domains()?;
-        let read = domains.into_iter().map(|d| (d.name, d.cram_md5)).collect();
-        *self.domains.write().unwrap_or_else(PoisonError::into_inner) = read;
+        let read = Domains::read(self.store.directory(), &self.settings.model)?;
+        *self.domains.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(read);
         Ok(())
     }
 
@@ -124,49 +142,23 @@ impl App {
         self.ids.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Mechanisms to offer on a connection in this state.
+    /// The domains as they were read last.
+    pub(crate) fn domains(&self) -> Arc<Domains> {
+        self.domains.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Mechanisms to offer on a connection in this state: what some account may use here. A client that asked
+    /// for a host of one of our domains is offered what that domain has.
     #[must_use]
-    pub fn mechanisms(&self, protocol: Protocol, security: &Security) -> Vec<Mechanism> {
-        match protocol {
-            Protocol::Lmtp => Vec::new(),
-            Protocol::Smtp if !self.settings.clients_on_exchange => Vec::new(),
-            Protocol::Smtp | Protocol::Submission | Protocol::Pop3 | Protocol::Imap => {
-                offer(&self.policy(security), security)
-            }
-        }
-    }
-
-    fn policy(&self, security: &Security) -> Policy {
+    pub fn mechanisms(&self, listener: &Listener, security: &Security) -> Vec<Mechanism> {
         let name = security.tls().and_then(|tls| tls.server_name.as_deref());
-        Policy {
-            cram_md5: self.offers_cram_md5(name),
-            password_sent: self.settings.password_sent,
-            clear_allowed: false,
-        }
-    }
-
-    /// CRAM-MD5 works for domains that keep verifiers only. A client that asked for a host
-    /// within one of our domains is offered what that domain has; of others nothing is known
-    /// yet, so one domain that has it is enough.
-    fn offers_cram_md5(&self, server_name: Option<&str>) -> bool {
-        let domains = self.domains.read().unwrap_or_else(PoisonError::into_inner);
-        let within = |domain: &str, name: &str| {
-            name == domain || name.strip_suffix(domain).is_some_and(|host| host.ends_with('.'))
-        };
-        let asked = server_name.and_then(|name| domains.iter().find(|(domain, _)| within(domain, name)));
-        match asked {
-            Some((_, cram_md5)) => *cram_md5,
-            None => domains.iter().any(|(_, cram_md5)| *cram_md5),
-        }
+        let domains = self.domains();
+        offered(&self.settings.model, domains.rules_for(name), listener, security, unix_now())
     }
 
     /// What an SMTP or LMTP listener says of itself.
     #[must_use]
-    pub fn smtp_offer(
-        &self,
-        listener: &proto::service::Listener,
-        security: &Security,
-    ) -> smtp::server::Offer {
+    pub fn smtp_offer(&self, listener: &Listener, security: &Security) -> smtp::server::Offer {
         let role = match listener.protocol {
             Protocol::Submission => smtp::Role::Submission,
             Protocol::Lmtp => smtp::Role::Lmtp,
@@ -175,8 +167,8 @@ impl App {
         smtp::server::Offer {
             host: self.settings.model.host.clone(),
             role,
-            starttls: listener.protection == Protection::StartTls && !security.is_encrypted(),
-            mechanisms: self.mechanisms(listener.protocol, security),
+            starttls: upgrades(listener, security),
+            mechanisms: self.mechanisms(listener, security),
             needs_tls_text: advice::needs_tls(&self.settings.model, listener.protocol),
             normalise_newlines: self.settings.mail.normalise_newlines,
         }
@@ -184,15 +176,11 @@ impl App {
 
     /// What an IMAP listener says of itself.
     #[must_use]
-    pub fn imap_offer(
-        &self,
-        listener: &proto::service::Listener,
-        security: &Security,
-    ) -> imap::server::Offer {
-        let mechanisms = self.mechanisms(listener.protocol, security);
+    pub fn imap_offer(&self, listener: &Listener, security: &Security) -> imap::server::Offer {
+        let mechanisms = self.mechanisms(listener, security);
         imap::server::Offer {
             host: self.settings.model.host.clone(),
-            starttls: listener.protection == Protection::StartTls && !security.is_encrypted(),
+            starttls: upgrades(listener, security),
             login: mechanisms.contains(&Mechanism::Plain),
             mechanisms,
             compress: true,
@@ -204,15 +192,11 @@ impl App {
 
     /// What a POP3 listener says of itself.
     #[must_use]
-    pub fn pop3_offer(
-        &self,
-        listener: &proto::service::Listener,
-        security: &Security,
-    ) -> pop3::server::Offer {
-        let mechanisms = self.mechanisms(listener.protocol, security);
+    pub fn pop3_offer(&self, listener: &Listener, security: &Security) -> pop3::server::Offer {
+        let mechanisms = self.mechanisms(listener, security);
         pop3::server::Offer {
             host: self.settings.model.host.clone(),
-            stls: listener.protection == Protection::StartTls && !security.is_encrypted(),
+            stls: upgrades(listener, security),
             user: mechanisms.contains(&Mechanism::Plain),
             mechanisms,
             needs_tls_text: advice::needs_tls(&self.settings.model, listener.protocol),
@@ -220,4 +204,10 @@ impl App {
             login_delay_seconds: self.settings.pop3_login_delay_seconds,
         }
     }
+}
+
+/// True where the connection is in clear and can be upgraded.
+fn upgrades(listener: &Listener, security: &Security) -> bool {
+    let begins_clear = listener.protection == Protection::StartTls || listener.either_way;
+    begins_clear && !security.is_encrypted()
 }

@@ -24,8 +24,12 @@ pub enum Outcome {
     NeedsTls,
     /// As before, but the password had been sent: it is exposed.
     NeedsTlsExposed,
-    /// A mechanism was asked for that is not offered.
+    /// A mechanism was asked for that is not offered, or that the domain's rules do not allow.
     MechanismRefused,
+    /// A login was refused by its domain's rules: the TLS version is too old.
+    TlsTooOld,
+    /// The same: the domain's users may not use this port.
+    WayRefused,
     /// The channel binding did not fit: somebody may be in between.
     BindingFailed,
     /// Mail or login was tried without AUTH where it is required.
@@ -49,6 +53,8 @@ impl Outcome {
             Outcome::NeedsTls => "refused: needs TLS",
             Outcome::NeedsTlsExposed => "refused: needs TLS, password exposed",
             Outcome::MechanismRefused => "refused: mechanism",
+            Outcome::TlsTooOld => "refused: TLS too old",
+            Outcome::WayRefused => "refused: port",
             Outcome::BindingFailed => "refused: channel binding",
             Outcome::NeedsAuth => "refused: needs authentication",
             Outcome::EarlyBytes => "refused: bytes before TLS",
@@ -91,10 +97,14 @@ pub fn record_handshake(store: &Store, origin: &Origin, failure: &Failure) {
         Failure::TooOld(version) => ("handshake: TLS too old", *version),
         Failure::CbcOnly => ("handshake: CBC suites only", "TLSv1.2"),
         Failure::NotTls => ("handshake: clear text on a TLS port", ""),
+        Failure::Silent => ("handshake: waits for a greeting on a TLS port", ""),
+        Failure::TooEarly => ("handshake: TLS on a STARTTLS port", ""),
         Failure::TimedOut => ("handshake: timed out", ""),
         Failure::PeerClosed => ("handshake: peer closed", ""),
         Failure::Alert(_) => ("handshake: refused by peer", ""),
         Failure::Other(_) => ("handshake: failed", ""),
+        // Nobody's session.
+        Failure::Proven => return,
     };
     let detail = match failure {
         Failure::Alert(alert) => format!("{outcome}: {alert}"),

@@ -4,15 +4,18 @@
 
 pub mod app;
 pub mod auth;
+pub mod certificate;
 pub mod clock;
 pub mod control;
 pub mod deliver;
 pub mod demo;
+pub mod dkim;
 pub mod facts;
 pub mod imap;
 pub mod import;
 pub mod language;
 pub mod maildrop;
+pub mod publish;
 pub mod run;
 pub mod session;
 pub mod tasks;

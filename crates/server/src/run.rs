@@ -3,6 +3,7 @@
 
 use crate::app::{App, Settings};
 use crate::auth::{Auth, password};
+use crate::certificate;
 use crate::control::SOCKET;
 use crate::control::operator::Operator;
 use crate::facts;
@@ -10,16 +11,18 @@ use crate::session::Origin;
 use crate::session::imap::ImapSession;
 use crate::session::pop3::Pop3Session;
 use crate::session::smtp::SmtpSession;
-use net::drive::{Ends, Session};
+use net::drive::{self, Ends, Session};
+use net::https;
 use net::listen::{self, Bound, Full, Gate, Means, Service};
 use net::local::Local;
-use net::tls::{Certificates, Failure, Shared};
+use net::tls::{self, Certificates, Failure, Shared};
 use proto::advice;
 use proto::machine::Tick;
 use proto::proof::Security;
 use proto::service::{Listener, Protocol};
 use std::fmt;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
@@ -62,6 +65,10 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
+/// What serves the web listeners, made of the running service and its certificates. This room knows no HTTP;
+/// without pages ([`Running::start`]'s `None`) web listeners are not opened.
+pub type Pages = fn(Arc<App>, Arc<Certificates>) -> Arc<dyn https::Handler>;
+
 /// A service that runs.
 #[derive(Debug)]
 pub struct Running {
@@ -77,10 +84,11 @@ impl Running {
     ///
     /// # Errors
     /// Nothing is left running then.
-    pub async fn start(mut settings: Settings) -> Result<Running, StartError> {
-        let certificates =
-            Certificates::load(settings.certificates.clone()).map_err(StartError::Certificate)?;
-        let shared = Shared::new(certificates.clone()).map_err(StartError::Certificate)?;
+    pub async fn start(mut settings: Settings, pages: Option<Pages>) -> Result<Running, StartError> {
+        if pages.is_none() {
+            settings.model.listeners.retain(|listener| listener.protocol != Protocol::Web);
+        }
+        let (certificates, keeper) = certificate::load(&settings).map_err(StartError::Certificate)?;
         let bound = bind_all(&settings)?;
         // Where the system chose a port, texts must name that one.
         for (listener, bound) in settings.model.listeners.iter_mut().zip(&bound) {
@@ -91,24 +99,38 @@ impl Running {
         let store = opened.unwrap_or(Err(store::Error::Closed)).map_err(StartError::Store)?;
         let auth = Auth::new(store.clone(), settings.auth.clone()).map_err(StartError::Password)?;
         let app = App::new(store, auth, settings).map_err(StartError::Store)?;
+        let shared = Shared::new(certificates.clone()).map_err(StartError::Certificate)?;
+        let shared = shared.proving(&app.challenges).map_err(StartError::Certificate)?;
         let local = Local::bind(&app.settings.data.join(SOCKET)).map_err(StartError::Control)?;
         let (stop, stopping) = watch::channel(false);
         let gate = Gate::new(app.settings.connections);
+        let pages = pages.map(|pages| pages(app.clone(), certificates.clone()));
         let mut running =
             Running { app, addresses: Vec::new(), stop, listeners: JoinSet::new(), beside: JoinSet::new() };
         for bound in bound {
             let protocol = bound.listener().protocol;
-            let client_ca = running.app.settings.client_ca.as_deref();
-            let acceptor = shared
-                .acceptor(protocol, client_ca, running.app.settings.handshake)
-                .map_err(StartError::Certificate)?;
+            let settings = &running.app.settings;
+            let client_ca = settings.client_ca.as_deref();
+            let acceptor = if protocol == Protocol::Web && settings.model.mail_on_web {
+                shared.acceptor_with_mail(client_ca, settings.handshake)
+            } else {
+                shared.acceptor(protocol, client_ca, settings.handshake)
+            };
+            let acceptor = acceptor.map_err(StartError::Certificate)?;
             let means = Means {
                 tls: Some(Arc::new(acceptor)),
                 gate: gate.clone(),
                 limits: running.app.settings.drive,
                 shutdown: stopping.clone(),
+                greeting_wait: Duration::from_millis(u64::from(
+                    running.app.settings.model.greeting_wait_millis,
+                )),
             };
-            running.listen(bound, means);
+            running.listen(bound, means, pages.as_ref());
+        }
+        running.app.warn_of_rules(|host| certificates.covers(host));
+        if let Some(keeper) = keeper {
+            running.beside.spawn(keeper.run(running.app.clone(), certificates.clone()));
         }
         running.beside.spawn(certificates.watch(CERTIFICATES_LOOK, stopping));
         running.beside.spawn(operate(running.app.clone(), local));
@@ -120,12 +142,15 @@ impl Running {
         Ok(running)
     }
 
-    fn listen(&mut self, bound: Bound, means: Means) {
-        let listener = Arc::new(bound.listener().clone());
+    fn listen(&mut self, bound: Bound, means: Means, pages: Option<&Arc<dyn https::Handler>>) {
+        let mut listener = bound.listener().clone();
+        // Where the system chose a port, rules and facts must name that one.
+        listener.port = bound.addresses().first().map_or(listener.port, SocketAddr::port);
+        let listener = Arc::new(listener);
         for address in bound.addresses() {
             self.addresses.push((listener.clone(), *address));
         }
-        let reception = Reception { app: self.app.clone(), busy: busy_line(listener.protocol), listener };
+        let reception = Reception::new(&self.app, listener);
         match reception.listener.protocol {
             Protocol::Pop3 => {
                 let front = Front { reception, begin: Pop3Session::new };
@@ -134,6 +159,12 @@ impl Running {
             Protocol::Imap => {
                 let front = Front { reception, begin: ImapSession::new };
                 self.listeners.spawn(bound.serve(Arc::new(front), means));
+            }
+            Protocol::Web => {
+                let Some(pages) = pages.cloned() else { return };
+                let mail = MailOnWeb::new(&reception, &means);
+                let front = Arc::new(WebFront { reception, pages, mail });
+                self.listeners.spawn(https::serve(bound, front, means, https::Limits::default()));
             }
             Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => {
                 let front = Front { reception, begin: SmtpSession::new };
@@ -192,7 +223,7 @@ fn bind_all(settings: &Settings) -> Result<Vec<Bound>, StartError> {
 /// Serves the operator's socket.
 async fn operate(app: Arc<App>, local: Local) {
     let settings = &app.settings;
-    let operator = Operator::new(app.store.clone(), settings.auth.cost, settings.mail.header_bytes_max);
+    let operator = Operator::new(app.store.clone(), settings).in_service(app.certificate_wishes.clone());
     // Dropped with this task, which ends the connections too.
     let mut connections = JoinSet::new();
     loop {
@@ -226,6 +257,10 @@ struct Reception {
 }
 
 impl Reception {
+    fn new(app: &Arc<App>, listener: Arc<Listener>) -> Reception {
+        Reception { app: app.clone(), busy: busy_line(listener.protocol), listener }
+    }
+
     fn origin(&self, ends: Ends) -> Origin {
         Origin { ends, listener: self.listener.clone(), id: self.app.next_id() }
     }
@@ -252,6 +287,7 @@ impl Reception {
         let line = match self.listener.protocol {
             Protocol::Pop3 => format!("-ERR {text}\r\n"),
             Protocol::Imap => format!("* BYE {text}\r\n"),
+            Protocol::Web => return None,
             Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => format!("554 5.7.0 {text}\r\n"),
         };
         Some(line.into_bytes())
@@ -263,7 +299,82 @@ fn busy_line(protocol: Protocol) -> String {
     match protocol {
         Protocol::Pop3 => format!("-ERR [SYS/TEMP] {text}\r\n"),
         Protocol::Imap => format!("* BYE [UNAVAILABLE] {text}\r\n"),
+        Protocol::Web => String::new(),
         Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => format!("421 4.7.0 {text}\r\n"),
+    }
+}
+
+/// A web listener: what it says is the pages' business, what befalls it is noted here as elsewhere.
+struct WebFront {
+    reception: Reception,
+    pages: Arc<dyn https::Handler>,
+    mail: MailOnWeb,
+}
+
+/// The sessions of clients that ask for mail by ALPN on the web's port.
+struct MailOnWeb {
+    imap: Front<ImapSession>,
+    submission: Front<SmtpSession>,
+    limits: drive::Limits,
+    shutdown: watch::Receiver<bool>,
+}
+
+impl MailOnWeb {
+    fn new(web: &Reception, means: &Means) -> MailOnWeb {
+        let reception = |protocol| {
+            let listener = Listener { protocol, ..(*web.listener).clone() };
+            Reception::new(&web.app, Arc::new(listener))
+        };
+        MailOnWeb {
+            imap: Front { reception: reception(Protocol::Imap), begin: ImapSession::new },
+            submission: Front { reception: reception(Protocol::Submission), begin: SmtpSession::new },
+            limits: means.limits,
+            shutdown: means.shutdown.clone(),
+        }
+    }
+
+    fn carry<S: Session + 'static>(
+        &self,
+        front: &Front<S>,
+        stream: net::Stream,
+        security: Security,
+        ends: Ends,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let session = front.open(ends, security, net::now());
+        Box::pin(drive::drive(stream, None, session, self.limits, self.shutdown.clone()))
+    }
+}
+
+impl https::Handler for WebFront {
+    fn handle(
+        &self,
+        peer: https::Peer,
+        request: https::Request,
+    ) -> Pin<Box<dyn Future<Output = https::Response> + Send>> {
+        self.pages.handle(peer, request)
+    }
+
+    fn other(
+        &self,
+        asked: &[u8],
+        stream: net::Stream,
+        security: Security,
+        ends: Ends,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        match asked {
+            tls::IMAP_ON_WEB => self.mail.carry(&self.mail.imap, stream, security, ends),
+            tls::SUBMISSIONS_ON_WEB => self.mail.carry(&self.mail.submission, stream, security, ends),
+            // The acceptor agrees to no other name.
+            _ => Box::pin(async { drop(stream) }),
+        }
+    }
+
+    fn handshake_failed(&self, ends: Ends, failure: &Failure) {
+        self.reception.handshake_failed(ends, failure);
+    }
+
+    fn turned_away(&self, ends: Ends, limit: Full) {
+        self.reception.turned_away(ends, limit);
     }
 }
 

@@ -4,11 +4,15 @@
 //! over the running service's Unix socket, or, when none runs, over a pipe
 //! within the process to an operator that opened the store itself.
 
+pub mod certificates;
+mod dns;
 pub mod frame;
 pub mod operator;
+mod rules;
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::net::SocketAddr;
 
 /// The socket's file name within the data directory.
 pub const SOCKET: &str = "control";
@@ -48,6 +52,20 @@ pub enum Request {
         separator: Option<char>,
         /// Change an existing domain to this.
         replace: bool,
+    },
+    /// Shows a domain's rules about connecting, after changing some of them.
+    DomainPolicy {
+        /// Which.
+        name: String,
+        /// What to change.
+        change: PolicyChange,
+    },
+    /// Sets, removes or shows what an account may do beyond its domain's rules.
+    AccountException {
+        /// Which.
+        address: String,
+        /// What to do.
+        change: ExceptionChange,
     },
     /// Lists domains.
     DomainList,
@@ -115,12 +133,106 @@ pub enum Request {
         /// Address.
         address: String,
     },
+    /// Writes the DNS records that a domain should have; keys for its signatures are made at first need.
+    DnsRecords {
+        /// Of which domain.
+        domain: String,
+        /// How they are written.
+        format: DnsFormat,
+        /// It is one of many customers': the fewest records.
+        hoster: bool,
+    },
+    /// Asks DNS for these records.
+    DnsCheck {
+        /// Of which domain.
+        domain: String,
+        /// It is one of many customers'.
+        hoster: bool,
+        /// This server instead of the system's resolver.
+        resolver: Option<SocketAddr>,
+    },
+    /// Lists the certificates, and the names that have none.
+    CertificateList,
+    /// Orders certificates anew before their time.
+    CertificateRenew {
+        /// For which name; `None`: all that were ordered.
+        name: Option<String>,
+    },
     /// Checks the store.
     Check,
     /// Takes messages: [`Item`]s follow, each with its octets, until an end.
     Import {
         /// Into which account.
         address: String,
+    },
+}
+
+/// How DNS records are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DnsFormat {
+    /// A zone file.
+    Zone,
+    /// For programs.
+    Json,
+    /// For people.
+    Table,
+}
+
+/// What DNS says differently.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DnsDifference {
+    /// At which name.
+    pub name: String,
+    /// Mail does not work without the record.
+    pub needed: bool,
+    /// There was no answer.
+    pub unknown: bool,
+    /// What is so.
+    pub text: String,
+    /// Who must do what.
+    pub remedy: String,
+}
+
+/// Rules of a domain that are to change, in the words of the command line; what is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyChange {
+    /// `1.2` or `1.3`.
+    pub tls_min: Option<String>,
+    /// Names of mechanisms, or `all` alone.
+    pub mechanisms: Option<Vec<String>>,
+    /// Ports, or `all` alone.
+    pub ports: Option<Vec<String>>,
+    /// `never` or `staged`.
+    pub clear_login: Option<String>,
+    /// `observe` or `deny`.
+    pub stage: Option<String>,
+    /// The host that clients connect to; empty for the service's own.
+    pub host: Option<String>,
+    /// Name of the service for people; empty for the service's own.
+    pub provider: Option<String>,
+}
+
+/// What to do with an account's exception.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "how", rename_all = "kebab-case")]
+pub enum ExceptionChange {
+    /// Nothing: show it.
+    Show,
+    /// There is none any more.
+    Remove,
+    /// It is this.
+    Set {
+        /// The day from which on it does not hold, `2027-03-01`.
+        until: String,
+        /// Why.
+        reason: String,
+        /// Ports beside the domain's.
+        ports: Vec<u16>,
+        /// Mechanisms beside the domain's.
+        mechanisms: Vec<String>,
+        /// A login in clear is allowed.
+        clear: bool,
     },
 }
 
@@ -170,6 +282,13 @@ pub enum Response {
         faults: Vec<String>,
         /// Harmless remarks.
         remarks: Vec<String>,
+    },
+    /// The result of a look into DNS.
+    DnsChecked {
+        /// Records that should be there.
+        records: usize,
+        /// Those that are not, or are others.
+        differences: Vec<DnsDifference>,
     },
     /// It was refused.
     Refused {

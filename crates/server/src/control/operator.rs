@@ -1,14 +1,20 @@
 //! Carries the operator's requests out on an open store.
 
+use super::dns;
 use super::frame::{self, Frame, Pipe};
 use super::{Item, Request, Response};
-use crate::auth::password::{self, Cost, Wanted};
+use crate::app::Settings;
+use crate::auth::password::{self, Wanted};
+use crate::certificate::Wishes;
 use crate::clock::unix_now;
 use crate::deliver::{self, Incoming, Parcel};
 use crate::language;
 use proto::message::intake::{Intake, Rules};
 use proto::proof::AccountId;
+use proto::sasl::Mechanism;
+use proto::service::policy::DomainPolicy;
 use std::io;
+use std::sync::Arc;
 use store::Store;
 use store::account::{Flags, Refused};
 use store::system::directory::{AccountRecord, CredentialKind, Credentials, DirectoryError, Domain};
@@ -19,14 +25,16 @@ const IMPORT_BATCH: usize = 64;
 /// An operator's side of the connection.
 #[derive(Clone, Debug)]
 pub struct Operator {
-    store: Store,
-    cost: Cost,
-    header_bytes_max: usize,
+    pub(super) store: Store,
+    /// The rules of domains are held against its model, records are made from it.
+    pub(super) settings: Arc<Settings>,
+    /// The running service's; without one nothing is ordered.
+    pub(super) wishes: Option<Wishes>,
 }
 
 /// Why a request came to nothing, in words for the operator.
 #[derive(Debug)]
-struct No(String);
+pub(super) struct No(pub(super) String);
 
 impl From<DirectoryError> for No {
     fn from(error: DirectoryError) -> No {
@@ -53,10 +61,16 @@ impl From<io::Error> for No {
 }
 
 impl Operator {
-    /// Works on this store; new passwords cost this.
+    /// Works on this store, as the service with these settings would.
     #[must_use]
-    pub fn new(store: Store, cost: Cost, header_bytes_max: usize) -> Operator {
-        Operator { store, cost, header_bytes_max }
+    pub fn new(store: Store, settings: &Settings) -> Operator {
+        Operator { store, settings: Arc::new(settings.clone()), wishes: None }
+    }
+
+    /// The same within a running service, whose keeper of certificates hears these wishes.
+    #[must_use]
+    pub fn in_service(self, wishes: Wishes) -> Operator {
+        Operator { wishes: Some(wishes), ..self }
     }
 
     /// Serves one connection: requests in order until the peer closes.
@@ -74,13 +88,18 @@ impl Operator {
     async fn carry_out(&self, request: Request, pipe: &mut impl Pipe) -> Result<Response, No> {
         match request {
             Request::DomainAdd { name, catch_all, cram_md5, case_sensitive, separator, replace } => {
-                let domain = Domain { name: name.clone(), catch_all, cram_md5, case_sensitive, separator };
+                // A change says nothing of the other rules, so they stay.
+                let known = self.store.directory().domain(&name)?.map(|domain| domain.policy);
+                let policy = DomainPolicy { cram_md5, ..known.unwrap_or_default() };
+                let domain = Domain { name: name.clone(), catch_all, case_sensitive, separator, policy };
                 self.store.directory().put_domain(domain, replace).await?;
                 if replace {
                     return done(format!("Domain {name} is set."));
                 }
                 done(format!("Domain {name} added. Next: sealpost account add someone@{name}"))
             }
+            Request::DomainPolicy { name, change } => self.domain_policy(&name, change).await,
+            Request::AccountException { address, change } => self.exception(&address, change).await,
             Request::DomainList => self.domains(),
             Request::DomainRemove { name } => {
                 self.store.directory().remove_domain(&name).await?;
@@ -136,12 +155,30 @@ impl Operator {
                 self.store.directory().remove_alias(&address).await?;
                 done(format!("Alias {address} removed."))
             }
+            Request::DnsRecords { domain, format, hoster } => {
+                let wishes = self.wishes(&domain, hoster).await?;
+                done(dns::written(&wishes, format))
+            }
+            Request::DnsCheck { domain, hoster, resolver } => {
+                let wishes = self.wishes(&domain, hoster).await?;
+                dns::checked(&wishes, resolver).await.map_err(No)
+            }
+            Request::CertificateList => self.certificates(),
+            Request::CertificateRenew { name } => self.renew_certificates(name),
             Request::Check => self.check(pipe).await,
             Request::Import { address } => self.import(&address, pipe).await,
         }
     }
 
-    fn account(&self, address: &str) -> Result<AccountRecord, No> {
+    /// What a domain of ours should say in DNS.
+    async fn wishes(&self, domain: &str, hoster: bool) -> Result<dns::Wishes, No> {
+        let known = self.store.directory().domain(domain)?.ok_or_else(|| {
+            No(format!("{domain} is no domain of this service; sealpost domain list shows all."))
+        })?;
+        dns::wishes(&self.settings, &known, hoster).await.map_err(No)
+    }
+
+    pub(super) fn account(&self, address: &str) -> Result<AccountRecord, No> {
         self.store
             .directory()
             .account_by_address(address)?
@@ -161,10 +198,11 @@ impl Operator {
                 "{address} is not in a domain of this service; add it first: sealpost domain add DOMAIN"
             ))
         })?;
-        let cost = self.cost;
+        let cost = self.settings.auth.cost;
+        let excepted = self.wants_verifier(address)?;
         let wanted = Wanted {
             kind: CredentialKind::Main,
-            cram_md5: domain.cram_md5,
+            cram_md5: excepted || domain.policy.takes(Mechanism::CramMd5),
             created: unix_now(),
             expires: None,
         };
@@ -187,7 +225,13 @@ impl Operator {
         let rows = domains.into_iter().map(|d| {
             let yes = |b: bool| if b { "yes" } else { "no" }.to_owned();
             let separator = d.separator.map_or_else(|| "off".to_owned(), |c| c.to_string());
-            vec![d.name, d.catch_all.unwrap_or_default(), separator, yes(d.cram_md5), yes(d.case_sensitive)]
+            vec![
+                d.name,
+                d.catch_all.unwrap_or_default(),
+                separator,
+                yes(d.policy.takes(Mechanism::CramMd5)),
+                yes(d.case_sensitive),
+            ]
         });
         table(["domain", "catch-all", "sub-addresses", "CRAM-MD5", "case-sensitive"], rows)
     }
@@ -285,7 +329,7 @@ impl Operator {
         let mut writer = Incoming::new(&self.store);
         let mut intake = Intake::new(Rules {
             received_max: usize::MAX,
-            header_bytes_max: self.header_bytes_max,
+            header_bytes_max: self.settings.mail.header_bytes_max,
             submission: None,
         });
         let mut scratch = Vec::new();
@@ -346,11 +390,11 @@ async fn drain(pipe: &mut impl Pipe) -> io::Result<()> {
     }
 }
 
-fn done(text: String) -> Result<Response, No> {
+pub(super) fn done(text: String) -> Result<Response, No> {
     Ok(Response::Done { text })
 }
 
-fn table<const N: usize>(
+pub(super) fn table<const N: usize>(
     columns: [&str; N],
     rows: impl IntoIterator<Item = Vec<String>>,
 ) -> Result<Response, No> {

@@ -10,6 +10,7 @@ use crate::clock::unix_now;
 use crate::deliver::{self, Incoming, Parcel};
 use proto::message::intake::{Intake, Rules};
 use proto::proof::{AccountId, Secret};
+use proto::service::policy::DomainPolicy;
 use store::Store;
 use store::account::Flags;
 use store::system::directory::{AccountRecord, CredentialKind, DirectoryError, Domain};
@@ -71,12 +72,9 @@ pub async fn set(store: &Store, cost: &Cost) -> Result<Stage, Broken> {
     let directory = store.directory();
     if directory.domain(DOMAIN).map_err(broken)?.is_none() {
         let domain = Domain {
-            name: DOMAIN.to_owned(),
-            catch_all: None,
             // The trials' clients try CRAM-MD5 too.
-            cram_md5: true,
-            case_sensitive: false,
-            separator: Some('+'),
+            policy: DomainPolicy { cram_md5: true, ..DomainPolicy::default() },
+            ..Domain::named(DOMAIN)
         };
         directory.put_domain(domain, false).await.map_err(broken)?;
     }

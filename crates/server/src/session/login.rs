@@ -1,7 +1,8 @@
 //! One SASL exchange or password pair, the same for every protocol.
 //!
 //! Walks a [`sasl::Server`] from step to step, asks `auth` what it wants to
-//! know, and counts the outcome as a session fact. Additional data with success
+//! know, asks the domain's rules once the credential is known to be right (before, a refusal would reveal
+//! something), and counts the outcome as a session fact. Additional data with success
 //! (RFC 4422 3.6) goes out as a last challenge, because neither SMTP nor POP3
 //! can carry it in the success reply.
 
@@ -12,6 +13,7 @@ use crate::clock::unix_now;
 use crate::facts::{self, Outcome};
 use proto::proof::{Authenticated, Secret, Security};
 use proto::sasl::{self, Failure, Mechanism, Question, Step};
+use proto::service::policy::Denied;
 
 /// Where a login stands.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub enum Login {
     Done(Authenticated),
     /// No login.
     Failed(Failure),
+    /// The credential is right, and the domain's rules refuse it all the same; what to tell the person.
+    Denied(Denied, String),
 }
 
 /// An exchange under way.
@@ -59,7 +63,7 @@ impl Exchange {
     /// AUTH with a mechanism from the offer.
     pub async fn start(&mut self, place: Place<'_>, mechanism: Mechanism, initial: Option<Vec<u8>>) -> Login {
         let nonce: [u8; 24] = rand::random();
-        let offered = place.app.mechanisms(place.origin.listener.protocol, place.security);
+        let offered = place.app.mechanisms(&place.origin.listener, place.security);
         let host = &place.app.settings.model.host;
         let (server, step) =
             sasl::Server::start(mechanism, &offered, place.security, &nonce, unix_now(), host, initial);
@@ -153,6 +157,14 @@ impl Exchange {
 fn succeed(place: Place<'_>, who: Authenticated) -> Login {
     let account = Some(who.account());
     let Place { app, origin, security, client } = place;
+    match app.permit(&who, &origin.listener, security) {
+        Ok(Ok(())) => {}
+        Ok(Err(denied)) => return deny(place, &who, denied),
+        Err(error) => {
+            tracing::error!(%error, "the rules of a domain cannot be read; a login is deferred");
+            return fail(place, Failure::Temporary, who.mechanism(), who.address());
+        }
+    }
     facts::record(&app.store, origin, security, Outcome::Login, account, who.mechanism(), client);
     tracing::info!(
         session = origin.id_text(),
@@ -164,6 +176,29 @@ fn succeed(place: Place<'_>, who: Authenticated) -> Login {
         "login"
     );
     Login::Done(who)
+}
+
+fn deny(place: Place<'_>, who: &Authenticated, denied: Denied) -> Login {
+    let sent = matches!(who.mechanism(), "PLAIN" | "LOGIN" | "USER");
+    let outcome = match denied {
+        Denied::Clear if sent => Outcome::NeedsTlsExposed,
+        Denied::Clear => Outcome::NeedsTls,
+        Denied::TlsTooOld(_) => Outcome::TlsTooOld,
+        Denied::Way => Outcome::WayRefused,
+        Denied::Mechanism => Outcome::MechanismRefused,
+    };
+    let Place { app, origin, security, client } = place;
+    facts::record(&app.store, origin, security, outcome, Some(who.account()), who.mechanism(), client);
+    tracing::info!(
+        session = origin.id_text(),
+        protocol = origin.protocol_word(),
+        account = who.address(),
+        mechanism = who.mechanism(),
+        peer = %origin.ends.peer,
+        outcome = outcome.word(),
+        "login denied"
+    );
+    Login::Denied(denied, app.denial(who, &origin.listener, denied))
 }
 
 fn fail(place: Place<'_>, failure: Failure, mechanism: &str, user: &str) -> Login {

@@ -6,7 +6,7 @@ pub mod pop3;
 pub mod smtp;
 
 use net::drive::Ends;
-use proto::service::{Listener, Protocol};
+use proto::service::Listener;
 use std::sync::Arc;
 
 /// Output is handed to the socket when it has grown to this.
@@ -27,13 +27,7 @@ impl Origin {
     /// The protocol as facts and logs name it.
     #[must_use]
     pub fn protocol_word(&self) -> &'static str {
-        match self.listener.protocol {
-            Protocol::Smtp => "smtp",
-            Protocol::Submission => "submission",
-            Protocol::Lmtp => "lmtp",
-            Protocol::Pop3 => "pop3",
-            Protocol::Imap => "imap",
-        }
+        self.listener.protocol.word()
     }
 
     /// The session's id as logs show it.

@@ -68,6 +68,8 @@ impl Pop3Session {
         let (code, text) = match login {
             Login::Challenge(challenge) => return self.machine.auth_challenge(&challenge),
             Login::Done(who) => return self.open(&who).await,
+            // RFC 3206 4: it is the person's settings that have to change.
+            Login::Denied(_, text) => return self.machine.login_failed(Code::Auth, &text),
             Login::Failed(Failure::Temporary) => (Code::SysTemp, Text::CannotCheck),
             Login::Failed(Failure::Malformed) => (Code::Auth, Text::MalformedLogin),
             Login::Failed(Failure::ChannelBinding) => (Code::Auth, Text::ChannelBinding),

@@ -6,6 +6,7 @@
 
 use net::authority::{Authority, KeyKind};
 use proto::proof::{AccountId, Secret};
+use proto::service::policy::DomainPolicy;
 use proto::service::{Listener, Model, Protection, Protocol};
 use server::app::{MailSettings, Settings};
 use server::auth::password::{self, Cost, Wanted};
@@ -45,7 +46,7 @@ impl House {
         let mut settings = settings(directory.path().join("data"), pair);
         settings.client_ca = Some(authority.certificate_file().to_owned());
         change(&mut settings);
-        let running = Running::start(settings.clone()).await.unwrap();
+        let running = Running::start(settings.clone(), None).await.unwrap();
         let house = House { _directory: directory, authority, settings, running: Some(running) };
         house.furnish().await;
         house
@@ -56,8 +57,8 @@ impl House {
         for (name, catch_all, cram_md5, separator) in
             [("example.test", all, true, Some('+')), ("other.test", None, false, None)]
         {
-            let domain =
-                Domain { name: name.to_owned(), catch_all, cram_md5, case_sensitive: false, separator };
+            let policy = DomainPolicy { cram_md5, ..DomainPolicy::default() };
+            let domain = Domain { catch_all, separator, policy, ..Domain::named(name) };
             self.store().directory().put_domain(domain, false).await.unwrap();
         }
         for (address, cram_md5) in
@@ -103,7 +104,7 @@ impl House {
     /// Stops in order and starts again on the same store.
     pub async fn restart(&mut self) {
         self.running.take().expect("it runs").stop().await;
-        self.running = Some(Running::start(self.settings.clone()).await.unwrap());
+        self.running = Some(Running::start(self.settings.clone(), None).await.unwrap());
     }
 
     /// Stops, and fails where the store is not sound.
@@ -204,6 +205,7 @@ fn settings(data: std::path::PathBuf, pair: net::tls::Pair) -> Settings {
         name: name.to_owned(),
         protocol,
         protection,
+        either_way: false,
         addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
         port: 0,
     };
@@ -224,8 +226,9 @@ fn settings(data: std::path::PathBuf, pair: net::tls::Pair) -> Settings {
     };
     Settings {
         data,
-        model: Model { host: HOST.to_owned(), listeners },
+        model: Model { listeners, ..proto::service::preset::Preset::Modern.model(HOST, &[]) },
         certificates: vec![pair],
+        acme: None,
         client_ca: None,
         handshake: net::tls::Limits::default(),
         drive: net::drive::Limits {
@@ -239,9 +242,8 @@ fn settings(data: std::path::PathBuf, pair: net::tls::Pair) -> Settings {
         imap: proto::imap::server::Limits::default(),
         mail: MailSettings::default(),
         pop3_login_delay_seconds: 0,
+        doctor: server::app::Doctor::Off,
         auth: server::auth::Settings { cost: CHEAP, throttle, ..server::auth::Settings::default() },
         store: store::Options::default(),
-        clients_on_exchange: false,
-        password_sent: true,
     }
 }

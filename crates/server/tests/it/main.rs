@@ -16,5 +16,6 @@ mod imap_words;
 mod logins;
 mod maildrop;
 mod receive;
+mod rules;
 mod submit;
 mod wire;

@@ -1,0 +1,249 @@
+//! What to order, and when: from what is there, what is wanted and what failed. Time and dice are arguments.
+
+use net::authority::KeyKind;
+use std::collections::{HashMap, HashSet};
+
+/// Seconds after a name's first failure; each further one waits three times as long. An authority such as Let's
+/// Encrypt takes five failures of a name in an hour.
+const NAME_WAIT_SECONDS: i64 = 120;
+const NAME_WAIT_SECONDS_MAX: i64 = 12 * 3600;
+/// Seconds after the authority's first failure; each further one waits twice as long.
+const AUTHORITY_WAIT_SECONDS: i64 = 8;
+const AUTHORITY_WAIT_SECONDS_MAX: i64 = 3600;
+
+/// Seconds between two questions for the authority's window, whatever it asks for (RFC 9773 4.3.2).
+const ASK_WINDOW_SECONDS_MIN: i64 = 3600;
+/// The same, at most; also where the authority does not answer.
+pub const ASK_WINDOW_SECONDS_MAX: i64 = 86_400;
+
+/// A certificate that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Its name.
+    pub name: String,
+    /// Its key.
+    pub kind: KeyKind,
+    /// First second of its life, Unix time.
+    pub not_before: i64,
+    /// Last one.
+    pub not_after: i64,
+    /// Where the authority wants it renewed (RFC 9773 4.2): first and last second.
+    pub window: Option<(i64, i64)>,
+    /// When the authority is asked for that again.
+    pub ask_window: i64,
+    /// The place in the time of renewal at which this one is renewed, drawn once, in 2^-32.
+    pub dice: u32,
+}
+
+/// What went wrong lately with a name or the authority.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// One after the other.
+    pub count: u32,
+    /// Not before this second.
+    pub until: i64,
+}
+
+/// A certificate to get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// For which name.
+    pub name: String,
+    /// With which key.
+    pub kind: KeyKind,
+}
+
+impl Held {
+    /// The authority said when it wants this one renewed, and when to ask again. A window that ends before it begins
+    /// says nothing (RFC 9773 4.2); one that the operator's wish has set stays.
+    pub fn wanted_in(&mut self, start: i64, end: i64, ask_again: i64, now: i64) {
+        if start < end && self.renewal() > now {
+            self.window = Some((start, end));
+        }
+        self.ask_window = ask_again
+            .clamp(now.saturating_add(ASK_WINDOW_SECONDS_MIN), now.saturating_add(ASK_WINDOW_SECONDS_MAX));
+    }
+
+    /// When it is renewed: at a moment within the authority's window, else shortly before two thirds of its life are
+    /// over, so that many certificates made together are not renewed together.
+    #[must_use]
+    pub fn renewal(&self) -> i64 {
+        if let Some((start, end)) = self.window {
+            return start.saturating_add(part(end.saturating_sub(start), self.dice)).min(self.not_after);
+        }
+        let life = self.not_after.saturating_sub(self.not_before).max(0);
+        self.not_before.saturating_add(life / 3 * 2).saturating_sub(part(life / 20, self.dice))
+    }
+}
+
+/// What is to be ordered now, most urgent first: what is missing, in the order of `wanted`, the ECDSA key before the RSA one;
+/// then what is to be renewed, the longest due first.
+#[must_use]
+pub fn due(wanted: &[String], held: &[Held], failed: &HashMap<String, Failures>, now: i64) -> Vec<Order> {
+    let have: HashMap<(&str, bool), &Held> =
+        held.iter().map(|held| ((held.name.as_str(), held.kind == KeyKind::Rsa), held)).collect();
+    let mut seen = HashSet::new();
+    let mut orders = Vec::new();
+    let may = |name: &&String| failed.get(*name).is_none_or(|failures| failures.until <= now);
+    for name in wanted.iter().filter(may).filter(|name| seen.insert(name.as_str())) {
+        for kind in [KeyKind::Ecdsa, KeyKind::Rsa] {
+            let since = match have.get(&(name.as_str(), kind == KeyKind::Rsa)) {
+                None => i64::MIN,
+                Some(held) => held.renewal(),
+            };
+            if since <= now {
+                orders.push((since, Order { name: name.clone(), kind }));
+            }
+        }
+    }
+    // Stable: those that are missing stay in the order of the names.
+    orders.sort_by_key(|(since, _)| *since);
+    orders.into_iter().map(|(_, order)| order).collect()
+}
+
+/// The next second at which [`due`] can say something new, if nothing else changes.
+#[must_use]
+pub fn next(held: &[Held], failed: &HashMap<String, Failures>, now: i64) -> Option<i64> {
+    let renewals = held.iter().map(Held::renewal);
+    renewals.chain(failed.values().map(|failures| failures.until)).filter(|second| *second > now).min()
+}
+
+/// After one more failure of a name.
+#[must_use]
+pub fn name_failed(before: Failures, now: i64, dice: u32) -> Failures {
+    grown(before, now, dice, 3, NAME_WAIT_SECONDS, NAME_WAIT_SECONDS_MAX)
+}
+
+/// After one more failure of the authority, which may have asked for a wait.
+#[must_use]
+pub fn authority_failed(before: Failures, now: i64, dice: u32, asked_seconds: Option<i64>) -> Failures {
+    let ours = grown(before, now, dice, 2, AUTHORITY_WAIT_SECONDS, AUTHORITY_WAIT_SECONDS_MAX);
+    Failures { until: ours.until.max(now.saturating_add(asked_seconds.unwrap_or(0))), ..ours }
+}
+
+fn grown(before: Failures, now: i64, dice: u32, factor: i64, first: i64, max: i64) -> Failures {
+    let wait = first.saturating_mul(factor.saturating_pow(before.count)).min(max);
+    // A quarter more at most, so that services that failed together do not come back together.
+    let until = now.saturating_add(wait).saturating_add(part(wait / 4, dice));
+    Failures { count: before.count.saturating_add(1), until }
+}
+
+/// So much of `whole` as the dice say.
+fn part(whole: i64, dice: u32) -> i64 {
+    let part = (i128::from(whole) * i128::from(dice)) >> 32;
+    i64::try_from(part).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400;
+
+    fn held(name: &str, kind: KeyKind, not_before: i64, dice: u32) -> Held {
+        Held {
+            name: name.to_owned(),
+            kind,
+            not_before,
+            not_after: not_before + 90 * DAY,
+            window: None,
+            ask_window: 0,
+            dice,
+        }
+    }
+
+    fn names(list: &[&str]) -> Vec<String> {
+        list.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn said(orders: &[Order]) -> Vec<String> {
+        orders.iter().map(|order| format!("{} {:?}", order.name, order.kind)).collect()
+    }
+
+    #[test]
+    fn what_is_missing_comes_first_in_its_order() {
+        let wanted = names(&["b.test", "a.test", "b.test"]);
+        let have = [held("b.test", KeyKind::Ecdsa, 0, 0)];
+        let none = HashMap::new();
+        assert_eq!(said(&due(&wanted, &have, &none, DAY)), ["b.test Rsa", "a.test Ecdsa", "a.test Rsa"]);
+        // The one that is there is due too, and last.
+        let later = said(&due(&wanted, &have, &none, 61 * DAY));
+        assert_eq!(later, ["b.test Rsa", "a.test Ecdsa", "a.test Rsa", "b.test Ecdsa"]);
+    }
+
+    #[test]
+    fn renewal_is_at_two_thirds_or_a_little_earlier() {
+        let wanted = names(&["a.test"]);
+        let none = HashMap::new();
+        let have = |dice| [held("a.test", KeyKind::Ecdsa, 0, dice), held("a.test", KeyKind::Rsa, 0, dice)];
+        assert!(due(&wanted, &have(0), &none, 60 * DAY - 1).is_empty());
+        assert_eq!(due(&wanted, &have(0), &none, 60 * DAY).len(), 2);
+        let earliest = 60 * DAY - 90 * DAY / 20;
+        assert!(due(&wanted, &have(u32::MAX), &none, earliest - 1).is_empty());
+        assert_eq!(due(&wanted, &have(u32::MAX), &none, earliest + 1).len(), 2);
+        assert_eq!(next(&have(0), &none, DAY), Some(60 * DAY));
+    }
+
+    #[test]
+    fn the_authoritys_window_is_kept_to() {
+        let window = Some((10 * DAY, 12 * DAY));
+        let at = |dice| Held { window, ..held("a.test", KeyKind::Ecdsa, 0, dice) }.renewal();
+        assert_eq!((at(0), at(1 << 31)), (10 * DAY, 11 * DAY));
+        assert!(at(u32::MAX) <= 12 * DAY);
+        // A window beyond the end, or one that is upside down, cannot make us late.
+        let late = Held { window: Some((i64::MAX - 1, i64::MAX)), ..held("a.test", KeyKind::Ecdsa, 0, 7) };
+        assert_eq!(late.renewal(), 90 * DAY);
+    }
+
+    #[test]
+    fn the_authority_is_asked_again_between_an_hour_and_a_day_later() {
+        let mut one = held("a.test", KeyKind::Ecdsa, 0, 0);
+        one.wanted_in(5, 4, 0, DAY);
+        assert_eq!((one.window, one.ask_window), (None, DAY + 3600));
+        one.wanted_in(2 * DAY, 3 * DAY, i64::MAX, DAY);
+        assert_eq!((one.window, one.ask_window), (Some((2 * DAY, 3 * DAY)), 2 * DAY));
+        // A window in the past means now.
+        one.wanted_in(DAY / 2, DAY - 1, DAY, DAY);
+        let orders = due(&names(&["a.test"]), &[one], &HashMap::new(), DAY);
+        assert_eq!(said(&orders), ["a.test Rsa", "a.test Ecdsa"]);
+    }
+
+    #[test]
+    fn what_failed_waits_longer_each_time() {
+        let wanted = names(&["a.test", "b.test"]);
+        let mut failures = Failures::default();
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            failures = name_failed(failures, 1000, 0);
+            waits.push(failures.until - 1000);
+        }
+        assert_eq!(waits, [120, 360, 1080, 3240, 9720, 29_160, 43_200, 43_200]);
+        // Not five in the first hour.
+        assert!(waits[..3].iter().sum::<i64>() < 3600 && waits[..4].iter().sum::<i64>() > 3600);
+        let failed = HashMap::from([("a.test".to_owned(), name_failed(Failures::default(), 1000, 0))]);
+        assert_eq!(said(&due(&wanted, &[], &failed, 1119)), ["b.test Ecdsa", "b.test Rsa"]);
+        assert_eq!(due(&wanted, &[], &failed, 1120).len(), 4);
+        assert_eq!(next(&[], &failed, 1000), Some(1120));
+        let jittered = name_failed(Failures::default(), 1000, u32::MAX);
+        assert!((1120..=1150).contains(&jittered.until) && jittered.until > 1140);
+    }
+
+    #[test]
+    fn the_authoritys_wish_to_wait_is_respected() {
+        let asked = authority_failed(Failures::default(), 0, 0, Some(7200));
+        assert_eq!(asked.until, 7200);
+        let mut failures = Failures::default();
+        for _ in 0..40 {
+            failures = authority_failed(failures, 0, 0, None);
+        }
+        assert_eq!(failures, Failures { count: 40, until: 3600 });
+    }
+
+    #[test]
+    fn impossible_times_do_no_harm() {
+        for (not_before, not_after) in [(i64::MIN, i64::MAX), (i64::MAX, i64::MIN), (0, i64::MAX)] {
+            let held = Held { not_before, not_after, ..held("a.test", KeyKind::Rsa, 0, u32::MAX) };
+            let _ = (held.renewal(), Held { window: Some((i64::MIN, i64::MAX)), ..held }.renewal());
+        }
+    }
+}
