@@ -6,6 +6,8 @@
 //! on `proto` alone, so that the tests of `proto` stay quick to build.
 //! What a law or a transcript asks for is asserted here: a breach panics.
 
+#[cfg(feature = "hall")]
+pub mod hall;
 pub mod imap;
 pub mod imap_grammar;
 pub mod laws;
