@@ -16,6 +16,17 @@ impl Settings {
             certificates: certificates
                 .map(|(chain, key)| net::tls::Pair { chain: chain.clone(), key: key.clone() })
                 .collect(),
+            acme: self.acme.as_ref().map(|acme| server::certificate::Settings {
+                directory: acme.directory.clone(),
+                contact: acme.contact.clone(),
+                ca: acme.ca.clone(),
+                names: acme.names.clone(),
+                on_demand: acme.on_demand,
+                proof: acme.challenge.as_deref().map(|word| match word {
+                    "tls-alpn-01" => net::acme::Proof::TlsAlpn,
+                    _ => net::acme::Proof::Http,
+                }),
+            }),
             client_ca: self.tls.client_ca.clone(),
             handshake: net::tls::Limits {
                 handshake_seconds_max: self.tls.handshake_seconds_max,
@@ -42,6 +53,7 @@ impl Settings {
                 from_must_match: self.smtp.require_from_match,
             },
             pop3_login_delay_seconds: self.pop3.login_delay_seconds,
+            doctor: self.doctor,
             auth: auth::Settings {
                 cost: Cost {
                     argon2_memory_kib: self.password.argon2_memory_kib,
@@ -54,8 +66,6 @@ impl Settings {
                 ..auth::Settings::default()
             },
             store: self.store.clone(),
-            clients_on_exchange: self.smtp.clients_on_exchange,
-            password_sent: self.password.password_sent,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Failure, operate};
 use clap::{Args, Subcommand};
-use server::control::{Password, Request};
+use server::control::{ExceptionChange, Password, Request};
 use std::io::{BufRead, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
@@ -46,6 +46,13 @@ pub enum Account {
         #[command(flatten)]
         source: Source,
     },
+    /// Let an account connect in ways that its domain's rules do not allow, until a day; shows it without options
+    Exception {
+        /// Its address
+        address: String,
+        #[command(flatten)]
+        what: Excepted,
+    },
     /// Forbid an account to log in; its mail still comes in
     Disable {
         /// Its address
@@ -62,6 +69,42 @@ pub enum Account {
         #[arg(long)]
         yes: bool,
     },
+}
+
+/// What an account may do beyond the rules.
+#[derive(Debug, Args)]
+pub struct Excepted {
+    /// The day from which on it does not hold any more, such as 2027-03-01
+    #[arg(long, value_name = "DAY", requires = "reason")]
+    until: Option<String>,
+    /// Why: "scanner in room 12"
+    #[arg(long, value_name = "TEXT", requires = "until")]
+    reason: Option<String>,
+    /// Ports that it may use beside its domain's
+    #[arg(long, value_name = "PORTS", value_delimiter = ',', requires = "until")]
+    ports: Vec<u16>,
+    /// Mechanisms that it may use beside its domain's, such as CRAM-MD5
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "until")]
+    mechanisms: Vec<String>,
+    /// It may log in without encryption: everybody on the way can read its password and mail
+    #[arg(long, requires = "until")]
+    clear: bool,
+    /// It has no exception any more
+    #[arg(long, conflicts_with = "until")]
+    remove: bool,
+}
+
+impl From<Excepted> for ExceptionChange {
+    fn from(what: Excepted) -> ExceptionChange {
+        match what {
+            Excepted { remove: true, .. } => ExceptionChange::Remove,
+            Excepted { until: Some(until), reason, ports, mechanisms, clear, .. } => {
+                let reason = reason.unwrap_or_default();
+                ExceptionChange::Set { until, reason, ports, mechanisms, clear }
+            }
+            Excepted { until: None, .. } => ExceptionChange::Show,
+        }
+    }
 }
 
 /// Where a password comes from.
@@ -109,6 +152,9 @@ impl Account {
             Account::List { domain } => Request::AccountList { domain },
             Account::Password { address, source } => {
                 Request::AccountPassword { address, password: source.password()? }
+            }
+            Account::Exception { address, what } => {
+                Request::AccountException { address, change: what.into() }
             }
             Account::Disable { address, undo } => Request::AccountEnable { address, enabled: undo },
             Account::Remove { address, yes } => {

@@ -64,7 +64,10 @@ impl Demo {
     async fn serve(&self, data: &Path) -> Result<ExitCode, Failure> {
         let mut stop = super::serve::StopSignal::new()?;
         let authority = Authority::open(&data.join("ca"))?;
-        let hosts = [HOST, &format!("mail.{}", stage::DOMAIN), "127.0.0.1", "::1"];
+        let below = |label: &&str| format!("{label}.{}", stage::DOMAIN);
+        let discovery: Vec<String> = server::publish::DISCOVERY_LABELS.iter().map(below).collect();
+        let mut hosts = vec![HOST, stage::DOMAIN, "127.0.0.1", "::1"];
+        hosts.extend(discovery.iter().map(String::as_str));
         let mut pairs = Vec::new();
         for (kind, name) in [(KeyKind::Ecdsa, "server-ecdsa"), (KeyKind::Rsa, "server-rsa")] {
             let pair = authority.server(kind, &hosts)?.write(&data.join("ca"), name)?;
@@ -75,10 +78,10 @@ impl Demo {
         settings.tls.certificates = pairs;
         settings.model = Model::demo(HOST, self.preset, &loopback);
         settings.connections.connections_per_network_max = usize::MAX;
-        let running = match Running::start(settings.running()).await {
+        let running = match Running::start(settings.running(), Some(web::pages)).await {
             Err(StartError::AddressInUse(_)) => {
                 settings.model.listeners.iter_mut().for_each(|l| l.port = 0);
-                Running::start(settings.running()).await?
+                Running::start(settings.running(), Some(web::pages)).await?
             }
             other => other?,
         };
@@ -90,7 +93,7 @@ impl Demo {
         if let Some(file) = &self.describe {
             std::fs::write(file, describe(&ca, running.addresses(), &stage))?;
         }
-        let clients = app.settings.clients_on_exchange;
+        let clients = app.settings.model.clients_on_exchange;
         operate::say(&explain(&ca, running.addresses(), &stage, clients));
         stop.came().await;
         operate::say("\nStopping ...");
@@ -169,10 +172,12 @@ fn explain(ca: &Path, addresses: &Addresses, stage: &Stage, clients: bool) -> St
                 Protocol::Lmtp => ("mail from a local mail server (LMTP)", "none"),
                 Protocol::Imap => ("read mail (IMAP)", "needed"),
                 Protocol::Pop3 => ("fetch mail (POP3)", "needed"),
+                Protocol::Web => ("web pages", "none"),
             };
             let security = match listener.protection {
                 Protection::Implicit => "SSL/TLS",
                 Protection::StartTls => "STARTTLS",
+                Protection::Clear => "none",
             };
             cells(&[what, HOST, &address.port().to_string(), security, who])
         })
@@ -208,7 +213,13 @@ fn examples(ca: &Path, addresses: &Addresses, stage: &Stage) -> String {
     let (Some(alice), Some(bob)) = (stage.people.first(), stage.people.get(1)) else { return String::new() };
     let ca = ca.display();
     let (user, password, to) = (&alice.address, &alice.password, &bob.address);
-    let mut text = String::from("\nTo copy and paste:\n");
+    let mut text = String::new();
+    if let Some(port) = port(addresses, Protocol::Web, Protection::Implicit) {
+        // Writing to a String cannot fail.
+        let _ =
+            writeln!(text, "\nWeb pages: https://{HOST}:{port}/  (a browser asks before it trusts this CA)");
+    }
+    text.push_str("\nTo copy and paste:\n");
     let mut add = |line: String| {
         let _ = writeln!(text, "  {line}");
     };
@@ -249,6 +260,13 @@ fn examples(ca: &Path, addresses: &Addresses, stage: &Stage) -> String {
     }
     if let Some(port) = port(addresses, Protocol::Pop3, Protection::StartTls) {
         add(format!("openssl s_client -quiet -crlf -CAfile {ca} -starttls pop3 -connect {HOST}:{port}"));
+    }
+    if let Some(port) = port(addresses, Protocol::Web, Protection::Implicit) {
+        let name = format!("autoconfig.{}", stage::DOMAIN);
+        add(format!(
+            "curl --cacert {ca} --connect-to {name}:{port}:{HOST}:{port} \
+             'https://{name}:{port}/mail/config-v1.1.xml?emailaddress={user}'"
+        ));
     }
     text
 }

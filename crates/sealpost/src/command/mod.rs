@@ -2,9 +2,13 @@
 
 mod account;
 mod alias;
+mod certificate;
 mod check;
 mod demo;
+mod dns;
+mod doctor;
 mod domain;
+mod guide;
 mod import;
 mod operate;
 mod serve;
@@ -48,13 +52,23 @@ enum Command {
     /// Domains: add, list, remove
     #[command(subcommand)]
     Domain(domain::Domain),
+    /// What a domain's DNS zone should say: print the records, check them
+    #[command(subcommand)]
+    Dns(dns::Dns),
     /// Aliases: add, list, remove
     #[command(subcommand)]
     Alias(alias::Alias),
+    /// Certificates: list, check, renew
+    #[command(subcommand)]
+    Certificate(certificate::Certificate),
     /// Put existing mail (mbox, Maildir, a folder of .eml files) into an account
     Import(import::Import),
     /// Check that the store is consistent: every row, every body, every counter
     Check(check::Check),
+    /// Why does my mail not connect, and what exactly do I type? For any provider, needs no service and no account
+    Doctor(doctor::Doctor),
+    /// How to set up a mail program for this service, step by step
+    Guide(guide::Guide),
     /// Show or check the settings
     Settings(show::Show),
 }
@@ -83,9 +97,13 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Demo(demo) => demo.run(),
         Command::Account(account) => account.run(config),
         Command::Domain(domain) => domain.run(config),
+        Command::Dns(dns) => dns.run(config),
         Command::Alias(alias) => alias.run(config),
+        Command::Certificate(certificate) => certificate.run(config),
         Command::Import(import) => import.run(config),
         Command::Check(check) => check.run(config),
+        Command::Doctor(doctor) => doctor.run(),
+        Command::Guide(guide) => guide.run(config),
         Command::Settings(show) => show.run(config),
     }
 }

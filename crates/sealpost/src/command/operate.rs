@@ -29,7 +29,7 @@ impl Line {
             return Ok(Line { pipe: Box::new(stream), own: None });
         }
         let store = Store::open(&settings.data, settings.store.clone())?;
-        let operator = Operator::new(store.clone(), settings.auth.cost, settings.mail.header_bytes_max);
+        let operator = Operator::new(store.clone(), settings);
         let (ours, mut theirs) = tokio::io::duplex(256 << 10);
         tokio::spawn(async move {
             // The pipe closes when the command is done; that is no error.
@@ -83,7 +83,7 @@ pub fn print(response: Response) -> Result<ExitCode, Failure> {
         Response::Done { text } => say(&text),
         Response::Table { columns, rows } => say(&table(&columns, &rows)),
         Response::Refused { text } => return Err(Failure(text)),
-        Response::Progress { .. } | Response::Checked { .. } => {}
+        Response::Progress { .. } | Response::Checked { .. } | Response::DnsChecked { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -92,6 +92,11 @@ pub fn print(response: Response) -> Result<ExitCode, Failure> {
 #[allow(clippy::print_stdout, reason = "the one place of commands that writes to standard output")]
 pub fn say(text: &str) {
     println!("{text}");
+}
+
+/// Prints what went wrong, as the program does at its end.
+pub fn complain(text: &str) {
+    eprintln!("sealpost: {text}");
 }
 
 /// Rows under headings, columns as wide as their widest cell.

@@ -20,10 +20,13 @@ impl Serve {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
             let mut stop = StopSignal::new()?;
+            for warning in settings.warnings.to_string().lines() {
+                tracing::warn!("{warning}");
+            }
             if let Err(error) = net::listen::raise_file_limit() {
                 tracing::warn!(%error, "the limit of open files stays low");
             }
-            let running = Running::start(settings.running()).await?;
+            let running = Running::start(settings.running(), Some(web::pages)).await?;
             for (listener, address) in running.addresses() {
                 tracing::info!(listener = listener.name, %address, "listening");
             }

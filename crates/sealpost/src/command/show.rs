@@ -29,8 +29,15 @@ impl Show {
             return Ok(ExitCode::SUCCESS);
         }
         let path = super::settings_path(config)?;
-        Settings::load(&path)?;
-        operate::say(&format!("{}: no mistakes found.", path.display()));
+        let settings = Settings::load(&path)?;
+        if settings.warnings.list.is_empty() {
+            operate::say(&format!("{}: no mistakes found.", path.display()));
+        } else {
+            operate::say(&format!(
+                "{}\nNo mistakes found; the service can start with that.",
+                settings.warnings
+            ));
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

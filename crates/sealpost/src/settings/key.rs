@@ -24,6 +24,13 @@ pub enum Kind {
         /// Most seconds.
         max: u64,
     },
+    /// A short time such as `"300ms"`, in milliseconds.
+    Millis {
+        /// Fewest milliseconds.
+        min: u64,
+        /// Most milliseconds.
+        max: u64,
+    },
     /// A size such as `"50 MiB"`, in octets.
     Size {
         /// Fewest octets.
@@ -44,6 +51,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A list of IP addresses.
     Addresses,
+    /// A list of host names.
+    Hosts,
 }
 
 /// What holds when a key is left out.
@@ -90,6 +99,12 @@ pub const SECTIONS: &[Section] = &[
         doc: "A certificate with its key, once for each. Put the ECDSA certificate first; an RSA one beside it serves \
               older clients. The certificate is chosen by the name that the client asks for, else the first is taken.",
     },
+    Section {
+        path: "acme",
+        doc: "Certificates that are ordered and renewed by themselves from an authority that speaks ACME (RFC 8555), \
+              such as Let's Encrypt. The authority must reach this machine by the names: at the web's port without TLS \
+              or, where that is closed, at the one with TLS.",
+    },
     Section { path: "listen", doc: "Where to listen, ready-made." },
     Section {
         path: "listener[]",
@@ -101,6 +116,7 @@ pub const SECTIONS: &[Section] = &[
     Section { path: "limits.imap", doc: "Limits of one IMAP connection." },
     Section { path: "smtp", doc: "Mail coming in." },
     Section { path: "pop3", doc: "What POP3 clients are told." },
+    Section { path: "web", doc: "The web pages." },
     Section { path: "password", doc: "How passwords are kept and proven." },
     Section { path: "store", doc: "How message bodies are laid out on the disk." },
     Section { path: "log", doc: "The log, on standard error. It never holds secrets or content." },
@@ -148,6 +164,8 @@ pub const KEYS: &[Key] = &[
     key("host", Kind::Host, Required, "\"mail.example.org\"",
         "The name that clients connect to and that the certificate covers. It is also the name in greetings and in \
          Received fields, so it should resolve to this machine and back."),
+    key("provider", Kind::Text, Unset("each domain's own name"), "\"Example Mail\"",
+        "What people know the service as; it stands in their mail programs and in the guide."),
     key("data", Kind::Path, Value("\"/var/lib/sealpost\""), "\"/var/lib/sealpost\"",
         "The directory that keeps everything: accounts, mailboxes, message bodies. One running service at a time uses \
          it. Only the service's own user should be able to read it."),
@@ -158,19 +176,50 @@ pub const KEYS: &[Key] = &[
         "PEM file with the certificate and the intermediate ones behind it."),
     key("tls.certificates[].key", Kind::Path, Required, "\"mail.example.org.key\"",
         "PEM file with the private key of that certificate."),
+    key("acme.directory", Kind::Text, Unset("no certificate is ordered"),
+        "\"https://acme-v02.api.letsencrypt.org/directory\"",
+        "The URL of the authority's directory. The service orders one certificate with an ECDSA key and one with an RSA \
+         key, for older clients, for its host, for each domain's own host, and for the names below."),
+    key("acme.terms_agreed", Kind::Switch, Unset("nothing is ordered"), "true",
+        "Whether you have read the authority's terms and agree to them. Nothing is ordered without."),
+    key("acme.contact", Kind::Text, Unset("the authority knows no address"), "\"postmaster@example.org\"",
+        "A mail address at which the authority may tell you of trouble."),
+    key("acme.names", Kind::Hosts, Unset("no further names"), "[\"imap.example.org\", \"smtp.example.org\"]",
+        "Further names of this machine that clients connect to."),
+    key("acme.on_demand", Kind::Switch, Value("true"), "false",
+        "Order certificates for the names by which mail programs look for the settings of our own domains \
+         (autoconfig, autodiscover, mta-sts, ua-auto-config, mail), each when a client first asks for it."),
+    key("acme.challenge", Kind::Choice(&["http-01", "tls-alpn-01"]), Unset("what the listeners can answer, \"http-01\" first"),
+        "\"tls-alpn-01\"",
+        "How the authority verifies a name: \"http-01\" at the web's port without TLS, \"tls-alpn-01\" at the one with it."),
+    key("acme.ca", Kind::Path, Unset("the authorities that the system trusts"), "\"acme-ca.pem\"",
+        "A PEM file of authorities that vouch for the directory's own host, if it is a private one."),
     key("listen.preset", Kind::Choice(PRESETS), Value("\"modern\""), "\"modern\"",
         "The listeners, ready-made; the rows of each preset are listed below the keys. \"challenge-only\" also turns \
          off every mechanism that sends the password, inside TLS too."),
     key("listen.addresses", Kind::Addresses, Value("[\"0.0.0.0\", \"::\"]"), "[\"192.0.2.25\", \"2001:db8::25\"]",
         "The addresses of the preset's listeners, and of each listener of your own that names none."),
+    key("listen.web", Kind::Switch, Value("true"), "false",
+        "Whether the preset has the ports of the web, by which mail programs find their settings and people the guide."),
+    key("listen.mail_on_web", Kind::Switch, Value("false"), "true",
+        "Serve IMAP and submission on the web's TLS port, too, to clients that ask for them in the handshake (ALPN \
+         \"imap\" and \"submissions\"): for networks that let nothing else through."),
+    key("listen.greeting_wait", Kind::Millis { min: 0, max: 10_000 }, Value("\"300ms\""), "\"500ms\"",
+        "How long a listener that serves both ways waits for a client to begin TLS before it greets it in clear. A \
+         client that begins at once is never kept waiting."),
     key("listener[].name", Kind::Text, Unset("the protocol and security, such as \"pop3-implicit\""), "\"pop3s\"",
         "Its name in the log and in session facts."),
-    key("listener[].protocol", Kind::Choice(&["smtp", "submission", "lmtp", "imap", "pop3"]), Required, "\"pop3\"",
+    key("listener[].protocol", Kind::Choice(&["smtp", "submission", "lmtp", "imap", "pop3", "web"]), Required, "\"pop3\"",
         "What is spoken: \"smtp\" with other servers, \"submission\" with people's mail programs, \"lmtp\" with a mail \
-         server in front of this one, \"pop3\"."),
-    key("listener[].security", Kind::Choice(&["implicit", "starttls"]), Required, "\"implicit\"",
-        "\"implicit\" is TLS from the first byte. \"starttls\" begins in clear and is upgraded; submission and POP3 \
-         demand the upgrade before anything else."),
+         server in front of this one, \"imap\" and \"pop3\" to read mail, \"web\" for pages and for the settings of \
+         mail programs."),
+    key("listener[].security", Kind::Choice(&["implicit", "starttls", "none"]), Required, "\"implicit\"",
+        "\"implicit\" is TLS from the first byte. \"starttls\" begins in clear and is upgraded; submission, IMAP and \
+         POP3 demand the upgrade before a login. \"none\" is for the web alone, which then answers little more than \
+         where its encrypted port is."),
+    key("listener[].either_way", Kind::Switch, Value("false"), "true",
+        "Serve the other kind of security on this port too: a client that begins TLS gets TLS, one that waits is \
+         greeted in clear and offered STARTTLS. It mends the commonest mistake in the settings of mail programs."),
     key("listener[].addresses", Kind::Addresses,
         Unset("the addresses of [listen]; for LMTP those of this machine alone (loopback)"), "[\"127.0.0.1\"]",
         "The addresses to listen on."),
@@ -258,6 +307,11 @@ pub const KEYS: &[Key] = &[
         "People may submit mail where other servers deliver, after STARTTLS and login."),
     key("pop3.login_delay", seconds(0, DAY), Value("\"0s\""), "\"0s\"",
         "Least time between two logins of one account (RFC 2449 6.5); \"0s\" sets none."),
+    key("web.doctor", Kind::Choice(&["off", "everyone"]), Value("\"off\""), "\"everyone\"",
+        "Who may have the connection to their mail, at any provider, examined on the page /doctor, as \"sealpost doctor\" \
+         does it. With \"everyone\" this machine connects to public mail servers that strangers name, at mail's ports \
+         alone, never to addresses inside, and only so often for one network and for all. No password is asked for. \
+         A choice for signed-in users alone comes with the account pages."),
     key("password.argon2_memory", octets(8 * MIB, 4 * GIB), Value("\"19 MiB\""), "\"19 MiB\"",
         "Memory for one password hash (Argon2id). More makes stolen hashes costlier to guess. Holds for passwords \
          that are set from now on."),

@@ -15,12 +15,12 @@ pub struct Mistake {
     pub remedy: String,
 }
 
-/// All mistakes of a file, in its order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// All mistakes of a file, or its warnings, in its order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mistakes {
     /// The file as the operator named it.
     pub file: String,
-    /// At least one.
+    /// At least one where it is an error.
     pub list: Vec<Mistake>,
 }
 

@@ -7,18 +7,20 @@
 //! nothing is guessed and nothing unknown passes. Not here: whether files exist
 //! or ports can be bound; those who open them say so.
 
+mod acme;
 pub mod key;
+mod listeners;
 pub mod mistake;
 pub mod read;
 pub mod render;
 pub mod unit;
 
 use mistake::{Mistake, Mistakes};
-use proto::service::preset::{Flaw, Preset, registered_port};
-use proto::service::{Listener, Model, Protection, Protocol};
+use proto::service::Model;
+use proto::service::preset::Preset;
 use proto::{imap, pop3, smtp};
 use read::{Answers, Value};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// Everything that an operator can set.
@@ -30,6 +32,8 @@ pub struct Settings {
     pub model: Model,
     /// Certificates.
     pub tls: Tls,
+    /// Certificates that are ordered; `None` orders none.
+    pub acme: Option<Acme>,
     /// Limits on connections.
     pub connections: Connections,
     /// Mail coming in.
@@ -38,6 +42,8 @@ pub struct Settings {
     pub pop3: Pop3,
     /// Of one IMAP connection.
     pub imap: imap::server::Limits,
+    /// Who may have mail examined on the web pages.
+    pub doctor: server::app::Doctor,
     /// Passwords.
     pub password: Password,
     /// The store's own.
@@ -46,6 +52,8 @@ pub struct Settings {
     pub log: Log,
     /// Time for commands under way at a stop.
     pub shutdown_grace_seconds: u32,
+    /// What is hardly meant so, with its places.
+    pub warnings: Mistakes,
 }
 
 /// Certificates.
@@ -57,6 +65,23 @@ pub struct Tls {
     pub client_ca: Option<PathBuf>,
     /// Time for a handshake.
     pub handshake_seconds_max: u32,
+}
+
+/// Certificates that are ordered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acme {
+    /// URL of the authority's directory.
+    pub directory: String,
+    /// A mail address for the authority.
+    pub contact: Option<String>,
+    /// Authorities of the directory's own host.
+    pub ca: Option<PathBuf>,
+    /// Names beside those of the service and its domains.
+    pub names: Vec<String>,
+    /// Names of our domains when they are asked for.
+    pub on_demand: bool,
+    /// `http-01` or `tls-alpn-01`; `None`: what the listeners can.
+    pub challenge: Option<String>,
 }
 
 /// Limits on connections.
@@ -79,8 +104,6 @@ pub struct Smtp {
     pub normalise_newlines: bool,
     /// The From field must be the account's.
     pub require_from_match: bool,
-    /// People may submit where other servers deliver.
-    pub clients_on_exchange: bool,
     /// Received fields before a message counts as looping.
     pub received_max: u32,
     /// Octets of a header.
@@ -105,8 +128,6 @@ pub struct Password {
     pub argon2_passes: u32,
     /// PBKDF2 rounds of new SCRAM keys.
     pub scram_iterations: u32,
-    /// Mechanisms that send the password may be offered inside TLS.
-    pub password_sent: bool,
     /// How long a proven secret is remembered; 0 remembers none.
     pub remember_seconds_max: u32,
     /// How many are remembered.
@@ -143,14 +164,9 @@ impl Settings {
     /// Reads a text. `name` stands before each mistake; relative paths start at `base`.
     pub fn parse(text: &str, name: &str, base: &Path) -> Result<Settings, Mistakes> {
         let mut answers = read::read(text, true);
-        let settings = Builder { answers: &mut answers, base }.settings();
-        if answers.count("tls.certificates") == 0 {
-            answers.mistake(
-                "tls.certificates",
-                "there is no certificate, and without one nothing can be served".to_owned(),
-                "add [[tls.certificates]] with chain and key".to_owned(),
-            );
-        }
+        let mut settings = Builder { answers: &mut answers, base }.settings();
+        acme::check(&settings, &mut answers);
+        settings.warnings = Mistakes { file: name.to_owned(), list: answers.take_warnings() };
         let list = answers.into_mistakes();
         if list.is_empty() { Ok(settings) } else { Err(Mistakes { file: name.to_owned(), list }) }
     }
@@ -163,8 +179,6 @@ impl Settings {
         let mut settings = Builder { answers: &mut answers, base: Path::new("") }.settings();
         settings.data = data.to_owned();
         settings.model = preset.model(host, addresses);
-        settings.smtp.clients_on_exchange = preset.clients_on_exchange();
-        settings.password.password_sent = preset.password_sent();
         settings
     }
 }
@@ -184,6 +198,7 @@ impl Builder<'_, '_> {
             data: self.path("data").unwrap_or_default(),
             model,
             tls: self.tls(),
+            acme: self.acme(),
             connections: Connections {
                 connections_max: self.usize("limits.connections"),
                 connections_per_network_max: self.usize("limits.connections_per_network"),
@@ -193,19 +208,19 @@ impl Builder<'_, '_> {
                 limits: self.smtp_limits(),
                 normalise_newlines: self.switch("smtp.normalise_newlines").unwrap_or_default(),
                 require_from_match: self.switch("smtp.require_from_match").unwrap_or_default(),
-                clients_on_exchange: self.switch("smtp.clients").unwrap_or(preset.clients_on_exchange()),
                 received_max: self.u32("limits.received_fields"),
                 header_bytes_max: self.usize("limits.message_header"),
             },
             imap: self.imap_limits(),
             pop3: Pop3 { limits: self.pop3_limits(), login_delay_seconds: self.u32("pop3.login_delay") },
+            doctor: match self.text("web.doctor").as_deref() {
+                Some("everyone") => server::app::Doctor::Everyone,
+                _ => server::app::Doctor::Off,
+            },
             password: Password {
                 argon2_memory_kib: narrow(self.number("password.argon2_memory").unwrap_or(0) >> 10),
                 argon2_passes: self.u32("password.argon2_passes"),
                 scram_iterations: self.u32("password.scram_iterations"),
-                password_sent: self
-                    .switch("password.challenge_only")
-                    .map_or(preset.password_sent(), |only| !only),
                 remember_seconds_max: self.u32("password.remember_for"),
                 remember_count_max: self.usize("password.remember_count"),
             },
@@ -226,6 +241,7 @@ impl Builder<'_, '_> {
                     .unwrap_or(tracing::Level::INFO),
             },
             shutdown_grace_seconds: self.u32("shutdown.grace"),
+            warnings: Mistakes::default(),
         }
     }
 
@@ -289,63 +305,6 @@ impl Builder<'_, '_> {
         }
     }
 
-    fn model(&mut self, preset: Preset) -> Model {
-        let host = self.text("host").unwrap_or_default();
-        let addresses = self.addresses("listen.addresses").unwrap_or_default();
-        let count = self.answers.count("listener");
-        if count == 0 {
-            return preset.model(&host, &addresses);
-        }
-        let listeners: Option<Vec<Listener>> = (0..count).map(|i| self.listener(i, &addresses)).collect();
-        // A listener that could not be made has its mistake already; flaws of a partial list would mislead.
-        let Some(listeners) = listeners else { return Model { host, listeners: Vec::new() } };
-        let model = Model { host, listeners };
-        for flaw in model.validate() {
-            let Some(index) = flaw.listener() else { continue };
-            let (field, remedy) = match flaw {
-                Flaw::SameSocket { .. } => {
-                    ("port", "give one of the two another port, or addresses that do not meet")
-                }
-                Flaw::NoAddress { .. } => ("addresses", "name one address at least"),
-                _ => ("name", "give each listener a name of its own"),
-            };
-            self.answers.mistake(&format!("listener[{index}].{field}"), flaw.to_string(), remedy.to_owned());
-        }
-        model
-    }
-
-    fn listener(&mut self, index: usize, addresses: &[IpAddr]) -> Option<Listener> {
-        let path = |name: &str| format!("listener[{index}].{name}");
-        let word = self.text(&path("protocol"));
-        let protocol = match word.as_deref()? {
-            "smtp" => Protocol::Smtp,
-            "submission" => Protocol::Submission,
-            "lmtp" => Protocol::Lmtp,
-            "imap" => Protocol::Imap,
-            _ => Protocol::Pop3,
-        };
-        let security = self.text(&path("security"))?;
-        let protection = if security == "implicit" { Protection::Implicit } else { Protection::StartTls };
-        let name =
-            self.text(&path("name")).unwrap_or_else(|| format!("{}-{security}", word.unwrap_or_default()));
-        let port = match self.number(&path("port")) {
-            Some(port) => u16::try_from(port).ok(),
-            None => registered_port(protocol, protection),
-        };
-        let Some(port) = port else {
-            self.answers.mistake(
-                &path("security"),
-                format!("listener \"{name}\" has no port, and there is no registered one for it"),
-                "add port = and a number, or write security = \"starttls\"".to_owned(),
-            );
-            return None;
-        };
-        let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-        let usual = if protocol == Protocol::Lmtp { &loopback[..] } else { addresses };
-        let addresses = self.addresses(&path("addresses")).unwrap_or_else(|| usual.to_vec());
-        Some(Listener { name, protocol, protection, addresses, port })
-    }
-
     fn text(&self, path: &str) -> Option<String> {
         match self.answers.get(path)? {
             Value::Text(text) => Some(text),
@@ -375,6 +334,13 @@ impl Builder<'_, '_> {
     fn switch(&self, path: &str) -> Option<bool> {
         match self.answers.get(path)? {
             Value::Switch(on) => Some(on),
+            _ => None,
+        }
+    }
+
+    fn hosts(&self, path: &str) -> Option<Vec<String>> {
+        match self.answers.get(path)? {
+            Value::Hosts(list) => Some(list),
             _ => None,
         }
     }

@@ -6,7 +6,7 @@
 
 use super::key::{Fallback, KEYS, Key, Kind};
 use super::mistake::{Mistake, nearest, position};
-use super::unit::{duration_seconds, show_bytes, show_seconds, size_bytes};
+use super::unit::{duration_millis, duration_seconds, show_bytes, show_millis, show_seconds, size_bytes};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::ops::Range;
@@ -18,12 +18,14 @@ use toml::de::{DeTable, DeValue};
 pub enum Value {
     /// Text, Host, Path, Choice.
     Text(String),
-    /// Duration (seconds), Size (octets), Count.
+    /// Duration (seconds), Millis (milliseconds), Size (octets), Count.
     Number(u64),
     /// Switch.
     Switch(bool),
     /// Addresses.
     Addresses(Vec<IpAddr>),
+    /// Hosts.
+    Hosts(Vec<String>),
 }
 
 /// What a file says.
@@ -34,14 +36,20 @@ pub struct Answers<'a> {
     /// Spans of the elements of repeated tables, by path without `[]`.
     repeated: BTreeMap<String, Vec<Range<usize>>>,
     mistakes: Vec<Mistake>,
+    warnings: Vec<Mistake>,
 }
 
 /// Reads `text`. What cannot be read is in the mistakes. `complete` asks for
 /// the required keys too.
 #[must_use]
 pub fn read(text: &str, complete: bool) -> Answers<'_> {
-    let mut answers =
-        Answers { text, values: BTreeMap::new(), repeated: BTreeMap::new(), mistakes: Vec::new() };
+    let mut answers = Answers {
+        text,
+        values: BTreeMap::new(),
+        repeated: BTreeMap::new(),
+        mistakes: Vec::new(),
+        warnings: Vec::new(),
+    };
     let (root, errors) = DeTable::parse_recoverable(text);
     answers.table(root.get_ref(), "", "");
     let broken = !errors.is_empty();
@@ -106,6 +114,23 @@ impl Answers<'_> {
 
     /// Adds a mistake at the key's value, else at the element or table it is in, else at the start.
     pub fn mistake(&mut self, path: &str, what: String, remedy: String) {
+        let mistake = self.place(path, what, remedy);
+        self.mistakes.push(mistake);
+    }
+
+    /// Adds what is hardly meant so, and no mistake, likewise.
+    pub fn warning(&mut self, path: &str, what: String, remedy: String) {
+        let warning = self.place(path, what, remedy);
+        self.warnings.push(warning);
+    }
+
+    /// The warnings by place, taken out.
+    pub fn take_warnings(&mut self) -> Vec<Mistake> {
+        self.warnings.sort();
+        std::mem::take(&mut self.warnings)
+    }
+
+    fn place(&self, path: &str, what: String, remedy: String) -> Mistake {
         let mut at = self.values.get(path).map(|(_, span)| span.clone());
         if at.is_none()
             && let Some((table, rest)) = path.split_once('[')
@@ -114,7 +139,8 @@ impl Answers<'_> {
         {
             at = self.repeated.get(table).and_then(|spans| spans.get(index)).cloned();
         }
-        self.at(at.unwrap_or(0..0), what, remedy);
+        let (line, column) = position(self.text, at.map_or(0, |span| span.start));
+        Mistake { line, column, what, remedy }
     }
 
     /// All mistakes by place, which ends the answers.
@@ -282,6 +308,14 @@ fn checked(kind: Kind, value: &DeValue<'_>) -> Result<Value, Wrong> {
             })?;
             within(seconds, min, max, |n| format!("\"{}\"", show_seconds(n)))
         }
+        Kind::Millis { min, max } => {
+            let needs = "needs a short duration such as \"300ms\"";
+            let remedy = "write a number with ms or s, in quotes";
+            let text = text_of(value, needs, remedy)?;
+            let millis = duration_millis(text)
+                .ok_or_else(|| (format!("{needs}, found \"{text}\""), remedy.to_owned()))?;
+            within(millis, min, max, |n| format!("\"{}\"", show_millis(n)))
+        }
         Kind::Size { min, max } => {
             let needs = "needs a size such as \"50 MB\" or \"50 MiB\"";
             let text =
@@ -309,6 +343,7 @@ fn checked(kind: Kind, value: &DeValue<'_>) -> Result<Value, Wrong> {
             within(number, min, max, |n| n.to_string())
         }
         Kind::Addresses => addresses(value),
+        Kind::Hosts => hosts(value),
     }
 }
 
@@ -338,6 +373,20 @@ fn choice(words: &[&'static str], value: &DeValue<'_>) -> Result<Value, Wrong> {
 }
 
 /// A host name in A-labels, made lower-case and without a trailing dot (RFC 1123 2.1).
+fn hosts(value: &DeValue<'_>) -> Result<Value, Wrong> {
+    let remedy = "write [\"imap.example.org\"]";
+    let array = value
+        .as_array()
+        .ok_or_else(|| (format!("needs a list of host names, found {}", found(value)), remedy.to_owned()))?;
+    let mut list = Vec::new();
+    for element in array {
+        if let Value::Text(name) = host(text_of(element.get_ref(), "needs host names", remedy)?)? {
+            list.push(name);
+        }
+    }
+    Ok(Value::Hosts(list))
+}
+
 fn host(text: &str) -> Result<Value, Wrong> {
     let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
     let wrong = |what: &str, remedy: &str| Err((what.to_owned(), remedy.to_owned()));

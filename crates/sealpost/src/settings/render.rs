@@ -1,7 +1,7 @@
 //! The table of keys as a commented example and as a page of documentation.
 
 use super::key::{Fallback, KEYS, Key, Kind, SECTIONS};
-use super::unit::{show_bytes, show_seconds};
+use super::unit::{show_bytes, show_millis, show_seconds};
 use proto::service::Protection;
 use proto::service::preset::Preset;
 use std::fmt::Write as _;
@@ -76,8 +76,10 @@ pub fn markdown() -> String {
         let _ = write!(out, "\n### `{}`\n\n| listener | port | security |\n|---|---|---|\n", preset.name());
         for row in preset.model("", &[]).listeners {
             let security = match row.protection {
+                Protection::Implicit if row.either_way => "implicit TLS, STARTTLS too (either way)",
                 Protection::Implicit => "implicit TLS",
                 Protection::StartTls => "STARTTLS",
+                Protection::Clear => "none",
             };
             let _ = writeln!(out, "| {} | {} | {security} |", row.name, row.port);
         }
@@ -101,6 +103,9 @@ fn takes(kind: Kind) -> String {
         Kind::Duration { min, max } => {
             format!("a duration from \"{}\" to \"{}\"", show_seconds(min), show_seconds(max))
         }
+        Kind::Millis { min, max } => {
+            format!("a duration from \"{}\" to \"{}\"", show_millis(min), show_millis(max))
+        }
         Kind::Size { min, max } => format!("a size from \"{}\" to \"{}\"", show_bytes(min), show_bytes(max)),
         Kind::Count { min, max } => format!("a number from {min} to {max}"),
         Kind::Switch => "true or false".to_owned(),
@@ -108,6 +113,7 @@ fn takes(kind: Kind) -> String {
             format!("one of {}", words.iter().map(|w| format!("\"{w}\"")).collect::<Vec<_>>().join(", "))
         }
         Kind::Addresses => "a list of IP addresses".to_owned(),
+        Kind::Hosts => "a list of host names".to_owned(),
     }
 }
 

@@ -1,5 +1,6 @@
 use super::key::{Fallback, KEYS, SECTIONS};
 use super::*;
+use proto::service::Protocol;
 
 const CERTIFICATE: &str = "[[tls.certificates]]\nchain = \"c.pem\"\nkey = \"/k.pem\"\n";
 
@@ -52,9 +53,9 @@ fn smallest_file() {
     assert_eq!(s.model.host, "mail.example.test");
     assert_eq!(s.data, Path::new("/var/lib/sealpost"));
     assert_eq!(s.tls.certificates, [("/etc/sealpost/c.pem".into(), "/k.pem".into())]);
-    assert_eq!(s.model.listeners.len(), 4);
+    assert_eq!(s.model.listeners.len(), 6);
     assert_eq!(s.model.listeners[0].addresses.len(), 2);
-    assert!(s.password.password_sent && !s.smtp.clients_on_exchange);
+    assert!(s.model.password_sent && !s.model.clients_on_exchange);
 }
 
 #[test]
@@ -107,7 +108,7 @@ grace = "1s"
     assert_eq!(s.tls.client_ca.as_deref(), Some(Path::new("/etc/sealpost/ca.pem")));
     assert_eq!(s.tls.certificates.len(), 2);
     assert_eq!(s.data, Path::new("/etc/sealpost/store"));
-    assert!(!s.password.password_sent && !s.smtp.clients_on_exchange);
+    assert!(!s.model.password_sent && !s.model.clients_on_exchange);
     assert_eq!(s.connections.connections_max, 7);
     assert_eq!(s.smtp.limits.message_bytes_max, 1_000_000);
     assert_eq!(s.smtp.limits.recipients_max, 100);
@@ -144,7 +145,7 @@ security = \"starttls\"
         s.model.listeners.iter().map(|l| (l.name.as_str(), l.port, l.addresses.len())).collect();
     assert_eq!(rows, [("pop3-implicit", 0, 1), ("in", proto::service::ports::LMTP, 2)]);
     assert!(s.model.listeners[1].addresses.iter().all(IpAddr::is_loopback));
-    assert!(!s.password.password_sent, "the preset's policy holds beside listeners of one's own");
+    assert!(!s.model.password_sent, "the preset's policy holds beside listeners of one's own");
 }
 
 #[test]
@@ -155,7 +156,7 @@ fn all_mistakes_at_once_with_place_and_remedy() {
         mistakes(text),
         [
             "s.toml:1:1: there is no certificate, and without one nothing can be served; add [[tls.certificates]] \
-             with chain and key",
+             with chain and key, or [acme] to order one",
             "s.toml:1:8: \"host\" needs a full host name, found \"localhost\"; write letters, digits and hyphens \
              with dots between, such as \"mail.example.org\"",
             "s.toml:2:1: there is no \"hots\" at the top; did you mean \"host\"?",
@@ -187,7 +188,7 @@ fn one_mistake_each() {
         ("[listener]\nprotocol = \"pop3\"", "5:1", "list of tables"),
         ("[[listener]]\nname = \"a\"", "5:1", "listener number 1 has no \"protocol\""),
         ("[[listener]]\nprotocol = \"smtp\"\nsecurity = \"implicit\"", "7:12", "no registered one"),
-        ("[zebra]\nx = 1", "5:2", "known here: host, data"),
+        ("[zebra]\nx = 1", "5:2", "known here: host, provider, data"),
         ("[shutdown]\ngrace = 1979-05-27", "6:9", "found a date"),
         ("[log]\nlevel = info", "6:9", "not TOML"),
         ("[log]\nlevel = \"info\"\nlevel = \"warn\"", "7:1", "duplicate"),
@@ -198,6 +199,66 @@ fn one_mistake_each() {
             "{lines}\n{found:#?}"
         );
     }
+}
+
+#[test]
+fn the_service_beside_its_listeners() {
+    let file = |lines: &str| parse(&format!("host = \"mail.example.test\"\n{CERTIFICATE}{lines}")).unwrap();
+    let plain = file("").model;
+    assert_eq!((plain.provider, plain.greeting_wait_millis, plain.mail_on_web), (None, 300, false));
+    let said = parse(&format!(
+        "host = \"mail.example.test\"\nprovider = \"Example Mail\"\n[listen]\nweb = false\ngreeting_wait = \"1s\"\n{CERTIFICATE}"
+    ));
+    let said = said.unwrap().model;
+    assert_eq!((said.provider.as_deref(), said.greeting_wait_millis), (Some("Example Mail"), 1000));
+    assert!(said.listeners.iter().all(|l| l.protocol != Protocol::Web));
+    let own = file(
+        "[[listener]]\nprotocol = \"web\"\nsecurity = \"none\"\n[[listener]]\nprotocol = \"pop3\"\nsecurity = \"implicit\"\neither_way = true\n",
+    );
+    let rows: Vec<_> = own.model.listeners.iter().map(|l| (l.name.as_str(), l.port, l.either_way)).collect();
+    assert_eq!(rows, [("web-none", 80, false), ("pop3-implicit", 995, true)]);
+    assert_eq!(own.warnings.list, []);
+}
+
+#[test]
+fn what_is_hardly_meant_is_said_and_no_mistake() {
+    let text = format!(
+        "host = \"mail.example.test\"\n{CERTIFICATE}[listen]\nmail_on_web = true\n[smtp]\nclients = true\n\
+         [[listener]]\nprotocol = \"imap\"\nsecurity = \"starttls\"\nport = 993\n"
+    );
+    let warnings = parse(&text).unwrap().warnings.to_string();
+    let lines: Vec<_> = warnings.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "s.toml:6:15: mail is to be served on the web's port, and there is none with TLS; add a listener with \
+             protocol \"web\" and security \"implicit\", or take it away",
+            "s.toml:8:11: people may submit where other servers deliver, and nothing listens for those; add a \
+             listener with protocol \"smtp\", or take it away",
+            "s.toml:12:8: listener \"imap-starttls\": at port 993 clients expect imap with TLS from the first byte; \
+             choose the security that clients expect there, set either_way = true, or take another port",
+        ]
+    );
+}
+
+#[test]
+fn protections_that_do_not_go_together() {
+    let listener = |protocol, security| {
+        mistakes_of(&format!("[[listener]]\nprotocol = \"{protocol}\"\nsecurity = \"{security}\"\n"))
+    };
+    assert_eq!(
+        listener("imap", "none"),
+        [
+            "s.toml:7:12: listener \"imap-none\": mail is not served without encryption; write \"implicit\" or \"starttls\""
+        ]
+    );
+    assert_eq!(
+        listener("web", "starttls"),
+        [
+            "s.toml:7:12: listener \"web-starttls\": the web knows no STARTTLS; write \"implicit\" for HTTPS or \"none\" \
+          for the redirect to it"
+        ]
+    );
 }
 
 #[test]
@@ -252,7 +313,8 @@ fn the_example_is_complete_and_true() {
         })
         .map(|line| format!("{line}\n"))
         .collect();
-    let settings = parse(&all).unwrap();
+    // The one listener of the example is POP3's, and an authority needs one of the web.
+    let settings = parse(&all.replace("\ndirectory = ", "\n#directory = ")).unwrap();
     assert_eq!(settings.model.listeners.len(), 1);
     assert!(settings.tls.client_ca.is_some());
     for key in KEYS {
@@ -294,4 +356,59 @@ fn nothing_panics_on_odd_files() {
     ] {
         let _ = parse(text);
     }
+}
+
+/// An [acme] section behind a host, with listeners of the web or without.
+fn acme(lines: &str, web: bool) -> String {
+    let listen = if web { "" } else { "[listen]\nweb = false\n" };
+    format!("host = \"mail.example.test\"\n{listen}[acme]\n{lines}")
+}
+
+const AGREED: &str = "directory = \"https://ca.test/dir\"\nterms_agreed = true\n";
+
+#[test]
+fn an_authority_is_enough_of_a_certificate() {
+    let s = parse(&acme(
+        &format!("{AGREED}contact = \"a@b.test\"\nnames = [\"IMAP.example.test\"]\nca = \"ca.pem\"\n"),
+        true,
+    ))
+    .unwrap();
+    let acme_of = s.acme.clone().unwrap();
+    assert_eq!(acme_of.directory, "https://ca.test/dir");
+    assert_eq!(acme_of.contact.as_deref(), Some("a@b.test"));
+    assert_eq!(acme_of.names, ["imap.example.test"]);
+    assert_eq!(acme_of.ca.as_deref(), Some(Path::new("/etc/sealpost/ca.pem")));
+    assert!(acme_of.on_demand && acme_of.challenge.is_none());
+    assert!(s.tls.certificates.is_empty() && s.warnings.list.is_empty());
+    // Without a directory nothing is ordered, and then a file is needed.
+    assert!(mistakes(&acme("terms_agreed = true\n", true))[0].contains("or [acme] to order one"));
+}
+
+#[test]
+fn mistakes_about_ordering_certificates() {
+    for (lines, web, words) in [
+        ("directory = \"https://ca.test/dir\"\n".to_owned(), true, "agree to the authority's terms"),
+        ("directory = \"http://ca.test/dir\"\nterms_agreed = true\n".to_owned(), true, "over HTTPS"),
+        (format!("{AGREED}contact = \"nobody\"\n"), true, "no mail address"),
+        (format!("{AGREED}names = \"a.test\"\n"), true, "needs a list of host names"),
+        (format!("{AGREED}names = [\"a b\"]\n"), true, "host name"),
+        (AGREED.to_owned(), false, "verifies names at a listener of the web, and there is none"),
+        (format!("{AGREED}challenge = \"http-01\"\n"), false, "without TLS, and there is none"),
+        (format!("{AGREED}challenge = \"tls-alpn-01\"\n"), false, "with TLS, and there is none"),
+    ] {
+        let found = mistakes(&acme(&lines, web));
+        assert!(found.iter().any(|mistake| mistake.contains(words)), "{lines}\n{found:#?}");
+    }
+}
+
+#[test]
+fn a_port_at_which_no_authority_asks_is_a_warning() {
+    let listener =
+        |port: u16| format!("[[listener]]\nprotocol = \"web\"\nsecurity = \"none\"\nport = {port}\n");
+    let warnings = |port, challenge| {
+        let text = acme(&format!("{AGREED}{challenge}{}", listener(port)), true);
+        parse(&text).unwrap().warnings.to_string()
+    };
+    assert!(warnings(8080, "").contains("the authority asks at port 80 or 443"));
+    assert!(!warnings(80, "").contains("the authority asks"));
 }

@@ -32,6 +32,21 @@ pub fn duration_seconds(text: &str) -> Option<u64> {
     Some(total)
 }
 
+/// Milliseconds of `"300ms"`, or of whole seconds and more.
+#[must_use]
+pub fn duration_millis(text: &str) -> Option<u64> {
+    match leading_number(text.trim())? {
+        (number, "ms") => Some(number),
+        _ => duration_seconds(text)?.checked_mul(1000),
+    }
+}
+
+/// Milliseconds as they are written: `300ms`, `2s`.
+#[must_use]
+pub fn show_millis(millis: u64) -> String {
+    if millis.is_multiple_of(1000) { show_seconds(millis / 1000) } else { format!("{millis}ms") }
+}
+
 /// Octets of `"512 B"`, `"50 MB"` (decimal), `"50 MiB"` (binary).
 #[must_use]
 pub fn size_bytes(text: &str) -> Option<u64> {

@@ -124,30 +124,33 @@ impl Server {
 /// The demo that all tests of this binary share.
 pub fn demo() -> &'static Server {
     static DEMO: OnceLock<Server> = OnceLock::new();
-    DEMO.get_or_init(|| {
-        let dir = tempfile::tempdir().expect("tempdir").keep();
-        let file = dir.join("server.toml");
-        let describe = file.display().to_string();
-        let data = dir.join("data").display().to_string();
-        // setpriv ends the service when the thread that started it ends: this thread never does,
-        // so that is when the test binary ends.
-        std::thread::spawn(move || {
-            let mut child = Command::new("setpriv")
-                .args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_sealpost"), "demo"])
-                .args(["--describe", &describe, "--data", &data, "--log", "info"])
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(std::fs::File::create(dir.join("log")).expect("log"))
-                .spawn()
-                .expect("sealpost demo starts");
-            let status = child.wait();
-            panic!("the demo ended: {status:?}");
-        });
-        let text = wait_for("the demo's description", || {
-            std::fs::read_to_string(&file).ok().filter(|text| text.ends_with("pq_group = true\n"))
-        });
-        Server::from_description(&text)
-    })
+    DEMO.get_or_init(|| demo_of("compatible"))
+}
+
+/// A demo of that preset, which runs until the test binary ends.
+pub fn demo_of(preset: &'static str) -> Server {
+    let dir = tempfile::tempdir().expect("tempdir").keep();
+    let file = dir.join("server.toml");
+    let describe = file.display().to_string();
+    let data = dir.join("data").display().to_string();
+    // setpriv ends the service when the thread that started it ends: this thread never does,
+    // so that is when the test binary ends.
+    std::thread::spawn(move || {
+        let mut child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_sealpost"), "demo", "--preset", preset])
+            .args(["--describe", &describe, "--data", &data, "--log", "info"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(dir.join("log")).expect("log"))
+            .spawn()
+            .expect("sealpost demo starts");
+        let status = child.wait();
+        panic!("the demo ended: {status:?}");
+    });
+    let text = wait_for("the demo's description", || {
+        std::fs::read_to_string(&file).ok().filter(|text| text.ends_with("pq_group = true\n"))
+    });
+    Server::from_description(&text)
 }
 
 /// Asks until there is an answer.
@@ -305,6 +308,24 @@ impl Own {
         own
     }
 
+    /// As [`Own::prepare`], with a web listener that serves mail too.
+    pub fn prepare_on_web() -> Own {
+        let web = format!(
+            "\n[[listener]]\nname = \"https\"\nprotocol = \"web\"\nsecurity = \"implicit\"\n\
+             addresses = [\"127.0.0.1\"]\nport = {}\n\n[listen]\nmail_on_web = true\n",
+            free_port()
+        );
+        Own::prepare(&web)
+    }
+
+    /// With settings made for its directory, and nothing else prepared.
+    pub fn with_settings(settings: impl FnOnce(&Path) -> String) -> Own {
+        let keep = tempfile::tempdir().expect("tempdir");
+        let dir = keep.path().to_owned();
+        std::fs::write(dir.join("sealpost.toml"), settings(&dir)).expect("settings");
+        Own { dir, child: None, _keep: Some(keep) }
+    }
+
     /// Runs `sealpost` with this service's settings.
     pub fn sealpost(&self, arguments: &[&str], input: &[u8]) -> Said {
         let config = self.dir.join("sealpost.toml").display().to_string();
@@ -411,7 +432,8 @@ fn signal(child: &Child, signal: rustix::process::Signal) {
     rustix::process::kill_process(pid, signal).expect("signal");
 }
 
-fn free_port() -> u16 {
+/// A port that nobody has now.
+pub fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
     listener.local_addr().expect("address").port()
 }

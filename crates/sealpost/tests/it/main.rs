@@ -1,6 +1,8 @@
 //! The whole program, judged by clients that are not ours.
 
+mod acme;
 mod curl;
+mod dns;
 mod durable;
 mod durable_imap;
 mod fetchers;
@@ -10,7 +12,10 @@ mod imap_programs;
 mod imap_python;
 mod openssl;
 mod operator;
+mod presets;
 mod python;
 mod senders;
 mod skips;
+mod web_curl;
+mod web_pages;
 mod wire;

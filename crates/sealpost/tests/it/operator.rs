@@ -1,6 +1,6 @@
 //! The operator's commands, while the service runs and while it does not.
 
-use crate::harness::{Own, message};
+use crate::harness::{Own, message, run};
 
 #[test]
 fn accounts_aliases_and_domains() {
@@ -42,6 +42,82 @@ fn accounts_aliases_and_domains() {
         assert!(nowhere.contains("domain add"), "{nowhere}");
         assert!(own.sealpost(&["check"], b"").success().contains("consistent"));
     }
+    assert!(own.stop());
+}
+
+#[test]
+fn rules_of_a_domain_and_exceptions_from_them() {
+    let mut own = Own::prepare("");
+    for running in [false, true] {
+        if running {
+            own.start();
+        }
+        let policy = |options: &[&str]| {
+            own.sealpost(&[&["domain", "policy", "example.test"][..], options].concat(), b"")
+        };
+        let shown = policy(&[]).success();
+        assert!(shown.contains("ports") && shown.contains("all") && !shown.contains("warning"), "{shown}");
+        let port = own.server().port("imaps").to_string();
+        let set =
+            ["--tls-min", "1.3", "--ports", &port, "--mechanisms", "SCRAM-SHA-256,plain", "--provider", "Ex"];
+        let shown = policy(&set).success();
+        for word in ["1.3", &format!("{port} (imap)"), "SCRAM-SHA-256, PLAIN", "Ex"] {
+            assert!(shown.contains(word), "{word}: {shown}");
+        }
+        assert_eq!(policy(&[]).success(), shown, "what is not named stays");
+        let closed = policy(&["--ports", "1"]).failure();
+        assert!(closed.contains("Nothing listens at port 1; there are "), "{closed}");
+        assert!(policy(&["--mechanisms", "MAGIC"]).failure().contains("There is no mechanism MAGIC"));
+        assert!(policy(&["--tls-min", "1.1"]).failure().contains("TLS 1.1 is not spoken here"));
+        let clear = policy(&["--clear-login", "staged", "--stage", "observe"]).success();
+        assert!(clear.contains("every port begins with TLS") || clear.contains("can be read"), "{clear}");
+        let back = ["--tls-min", "1.2", "--ports", "all", "--mechanisms", "all", "--provider", ""];
+        policy(&back).success();
+        assert!(!policy(&["--clear-login", "never"]).success().contains("warning"));
+
+        let except = |options: &[&str]| {
+            own.sealpost(&[&["account", "exception", "a@example.test"][..], options].concat(), b"")
+        };
+        assert!(except(&[]).success().contains("has no exception"));
+        assert!(except(&["--until", "2000-01-01", "--reason", "x", "--clear"]).failure().contains("is over"));
+        assert!(except(&["--until", "2099-13-01", "--reason", "x", "--clear"]).failure().contains("no day"));
+        assert!(except(&["--until", "2099-01-01", "--reason", "x"]).failure().contains("what is allowed"));
+        let set = ["--until", "2099-01-01", "--reason", "scanner in room 12", "--mechanisms", "CRAM-MD5"];
+        let shown = except(&set).success();
+        for word in ["2099-01-01", "scanner in room 12", "CRAM-MD5", "next password"] {
+            assert!(shown.contains(word), "{word}: {shown}");
+        }
+        assert_eq!(except(&[]).success(), shown);
+        except(&["--remove"]).success();
+        assert!(except(&[]).success().contains("has no exception"));
+        assert!(own.sealpost(&["check"], b"").success().contains("consistent"));
+    }
+    assert!(own.stop());
+}
+
+#[test]
+fn a_rule_holds_from_the_next_login_on() {
+    let mut own = Own::prepare("");
+    own.start();
+    let server = own.server();
+    let curl = |more: &[&str]| {
+        let url = format!("imaps://localhost:{}/", server.port("imaps"));
+        let login = format!("a@example.test:{}", server.users[0].password);
+        let base = ["-v", "-sS", "--cacert", &server.ca, "-u", &login, &url];
+        run("curl", &[&base[..], more].concat())
+    };
+    curl(&["--tls-max", "1.2"]).success();
+    own.sealpost(&["domain", "policy", "example.test", "--tls-min", "1.3"], b"").success();
+    let refused = curl(&["--tls-max", "1.2"]).failure();
+    assert!(
+        refused.contains("[PRIVACYREQUIRED] Encryption too old: this account needs TLS 1.3"),
+        "{refused}"
+    );
+    curl(&[]).success();
+    let except =
+        ["account", "exception", "a@example.test", "--until", "2099-01-01", "--reason", "old", "--clear"];
+    own.sealpost(&except, b"").success();
+    curl(&["--tls-max", "1.2"]).success();
     assert!(own.stop());
 }
 

@@ -1,0 +1,287 @@
+//! Certificates from a real authority: Debian's pebble, which asks a DNS server of its own for every name, so that all
+//! names are this machine's.
+
+use crate::harness::{Own, free_port, run, run_with, said, wait_for};
+use net::authority::{Authority, KeyKind};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+const HOST: &str = "mail.example.test";
+/// What openssl offers to be shown a certificate with each kind of key.
+const ECDSA: &str = "ECDSA+SHA256";
+const RSA: &str = "RSA-PSS+SHA256:RSA+SHA256";
+
+/// An authority with its DNS server. It forgets everything when it ends.
+struct Pebble {
+    directory: String,
+    ca: PathBuf,
+    config: PathBuf,
+    dns: u16,
+    children: Vec<Child>,
+    /// Where it asks for HTTP-01 and TLS-ALPN-01.
+    http: u16,
+    tls: u16,
+    dir: tempfile::TempDir,
+}
+
+impl Pebble {
+    /// One that signs for so many seconds.
+    fn prepare(validity_seconds: u32) -> Pebble {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let authority = Authority::open(&dir.path().join("ca")).expect("authority");
+        let leaf = authority.server(KeyKind::Ecdsa, &["localhost", "127.0.0.1"]).expect("certificate");
+        let pair = leaf.write(dir.path(), "pebble").expect("certificate");
+        let (port, management, http, tls, dns) =
+            (free_port(), free_port(), free_port(), free_port(), free_port());
+        let config = dir.path().join("pebble.json");
+        let text = format!(
+            r#"{{"pebble": {{"listenAddress": "127.0.0.1:{port}", "managementListenAddress": "127.0.0.1:{management}",
+                "certificate": "{}", "privateKey": "{}", "httpPort": {http}, "tlsPort": {tls}, "ocspResponderURL": "",
+                "externalAccountBindingRequired": false, "certificateValidityPeriod": {validity_seconds}}}}}"#,
+            pair.chain.display(),
+            pair.key.display()
+        );
+        std::fs::write(&config, text).expect("config");
+        Pebble {
+            directory: format!("https://localhost:{port}/dir"),
+            ca: authority.certificate_file().to_owned(),
+            config,
+            dns,
+            children: Vec::new(),
+            http,
+            tls,
+            dir,
+        }
+    }
+
+    fn started(validity_seconds: u32) -> Pebble {
+        let mut pebble = Pebble::prepare(validity_seconds);
+        pebble.start();
+        pebble
+    }
+
+    fn start(&mut self) {
+        let dns = format!("127.0.0.1:{}", self.dns);
+        let management = format!("127.0.0.1:{}", free_port());
+        // It answers for names alone; the challenges are the service's.
+        let known = [
+            ["-dns01", &dns],
+            ["-management", &management],
+            ["-defaultIPv4", "127.0.0.1"],
+            ["-defaultIPv6", ""],
+            ["-http01", ""],
+            ["-https01", ""],
+            ["-tlsalpn01", ""],
+        ];
+        self.spawn("pebble-challtestsrv", known.as_flattened());
+        let config = self.config.display().to_string();
+        self.spawn("pebble", &["-config", &config, "-dnsserver", &dns]);
+        let (directory, ca) = (self.directory.clone(), self.ca.display().to_string());
+        wait_for("pebble", || (run("curl", &["-sS", "--cacert", &ca, &directory]).code == 0).then_some(()));
+    }
+
+    fn spawn(&mut self, program: &str, arguments: &[&str]) {
+        let log = File::create(self.dir.path().join(format!("{program}.log"))).expect("log");
+        let child = Command::new(program)
+            .args(arguments)
+            .env("PEBBLE_VA_NOSLEEP", "1")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("log"))
+            .stderr(log)
+            .spawn()
+            .unwrap_or_else(|e| panic!("{program} is not installed ({e}); make test installs it"));
+        self.children.push(child);
+    }
+
+    fn stop(&mut self) {
+        for mut child in self.children.drain(..) {
+            child.kill().expect("kill");
+            child.wait().expect("wait");
+        }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("pebble.log")).unwrap_or_default()
+    }
+
+    /// Settings of a service that orders here. `more` stands in `[acme]`.
+    fn settings(&self, dir: &Path, imaps: u16, more: &str) -> String {
+        let listener = |name: &str, protocol: &str, security: &str, port: u16| {
+            format!(
+                "\n[[listener]]\nname = \"{name}\"\nprotocol = \"{protocol}\"\nsecurity = \"{security}\"\n\
+                 addresses = [\"127.0.0.1\"]\nport = {port}\n"
+            )
+        };
+        format!(
+            "host = \"{HOST}\"\ndata = \"{}\"\n[acme]\ndirectory = \"{}\"\nca = \"{}\"\nterms_agreed = true\n\
+             contact = \"postmaster@example.test\"\n{more}\n{}{}{}",
+            dir.join("data").display(),
+            self.directory,
+            self.ca.display(),
+            listener("imaps", "imap", "implicit", imaps),
+            listener("http", "web", "none", self.http),
+            listener("https", "web", "implicit", self.tls),
+        )
+    }
+}
+
+impl Drop for Pebble {
+    fn drop(&mut self) {
+        for child in &mut self.children {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A service that gets its certificates from there.
+struct Service {
+    own: Own,
+    imaps: u16,
+}
+
+impl Service {
+    fn prepare(pebble: &Pebble, more: &str) -> Service {
+        let imaps = free_port();
+        let own = Own::with_settings(|dir| pebble.settings(dir, imaps, more));
+        own.sealpost(&["domain", "add", "example.test"], b"").success();
+        Service { own, imaps }
+    }
+
+    fn started(pebble: &Pebble, more: &str) -> Service {
+        let mut service = Service::prepare(pebble, more);
+        service.own.start();
+        service
+    }
+
+    /// The certificate that a client is shown for this name: its issuer, serial number and names.
+    fn shown(&self, name: &str, algorithms: &str) -> String {
+        let at = format!("127.0.0.1:{}", self.imaps);
+        let hello = ["s_client", "-connect", &at, "-servername", name, "-sigalgs", algorithms];
+        let said_by = run_with("openssl", &hello, b"", &[]);
+        let read = ["x509", "-noout", "-issuer", "-serial", "-ext", "subjectAltName"];
+        said(&run_with("openssl", &read, &said_by.stdout, &[])).text
+    }
+
+    /// Waits until the authority's certificate for this name is shown.
+    fn wait_for(&self, pebble: &Pebble, name: &str, algorithms: &str) -> String {
+        let begin = std::time::Instant::now();
+        loop {
+            let shown = self.shown(name, algorithms);
+            if shown.contains("Pebble") && shown.contains(&format!("DNS:{name}")) {
+                return shown;
+            }
+            let late = begin.elapsed() > std::time::Duration::from_secs(60);
+            assert!(!late, "{name}: {shown}\n{}\n{}", self.own.log(), pebble.log());
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    }
+}
+
+fn serial(shown: &str) -> &str {
+    shown.lines().find(|line| line.starts_with("serial=")).expect("a serial number")
+}
+
+#[test]
+fn both_kinds_come_by_http_and_survive_a_restart() {
+    let pebble = Pebble::started(86_400);
+    let mut service = Service::started(&pebble, "challenge = \"http-01\"");
+    let ecdsa = service.wait_for(&pebble, HOST, ECDSA);
+    let rsa = service.wait_for(&pebble, HOST, RSA);
+    assert_ne!(serial(&ecdsa), serial(&rsa));
+    let list = service.own.sealpost(&["certificate", "list"], b"").success();
+    assert_eq!(list.matches(HOST).count(), 2, "{list}");
+    assert_eq!(list.matches("authority").count(), 2, "{list}");
+    let check = service.own.sealpost(&["certificate", "check"], b"").success();
+    assert_eq!(check, "2 certificates, all of them good.\n");
+    assert!(service.own.stop());
+    let none = service.own.sealpost(&["certificate", "renew"], b"").failure();
+    assert!(none.contains("none runs"), "{none}");
+    service.own.start();
+    // What was kept is served at once, and nothing is ordered again.
+    assert_eq!(service.shown(HOST, ECDSA), ecdsa);
+    assert_eq!(service.shown(HOST, RSA), rsa);
+    let log = service.own.log();
+    assert_eq!(log.matches("an account was made").count(), 1, "{log}");
+    assert_eq!(log.matches("a certificate is ordered").count(), 2, "{log}");
+    // The operator's word is enough to renew them at once.
+    service.own.sealpost(&["certificate", "renew", HOST], b"").success();
+    wait_for("both renewed", || {
+        let renewed = |old: &str, algorithms| serial(&service.shown(HOST, algorithms)) != serial(old);
+        (renewed(&ecdsa, ECDSA) && renewed(&rsa, RSA)).then_some(())
+    });
+}
+
+#[test]
+fn by_handshake_on_demand_and_for_our_own_names_alone() {
+    let pebble = Pebble::started(86_400);
+    let service = Service::started(&pebble, "challenge = \"tls-alpn-01\"");
+    service.wait_for(&pebble, HOST, ECDSA);
+    service.wait_for(&pebble, HOST, RSA);
+    // Nobody waits for a certificate that is not there yet.
+    let first = service.shown("autoconfig.example.test", ECDSA);
+    assert!(first.contains(&format!("DNS:{HOST}")), "{first}");
+    let foreign = ["autoconfig.foreign.test", "www.example.test", "foreign.test"];
+    for name in foreign {
+        let shown = service.shown(name, ECDSA);
+        assert!(shown.contains(&format!("DNS:{HOST}")), "{shown}");
+    }
+    service.wait_for(&pebble, "autoconfig.example.test", ECDSA);
+    service.wait_for(&pebble, "autoconfig.example.test", RSA);
+    // Asked for later than the foreign ones, so that those had their turn.
+    assert!(!service.shown("mta-sts.example.test", RSA).contains("mta-sts"));
+    service.wait_for(&pebble, "mta-sts.example.test", RSA);
+    let log = service.own.log();
+    for name in foreign {
+        assert!(!log.contains(name) && !pebble.log().contains(name), "{name}: {log}");
+    }
+}
+
+#[test]
+fn a_certificate_is_renewed_before_it_ends_and_served_until_then() {
+    let mut pebble = Pebble::started(36);
+    let service = Service::started(&pebble, "");
+    let first = service.wait_for(&pebble, HOST, ECDSA);
+    service.wait_for(&pebble, HOST, RSA);
+    // The authority forgets us meanwhile: a new account is made without anybody's help.
+    pebble.stop();
+    pebble.start();
+    let second = wait_for("the renewed certificate", || {
+        let shown = service.shown(HOST, ECDSA);
+        assert!(shown.contains("Pebble"), "{shown}\n{}", service.own.log());
+        (serial(&shown) != serial(&first)).then_some(shown)
+    });
+    assert!(second.contains(&format!("DNS:{HOST}")), "{second}");
+    let log = service.own.log();
+    assert!(log.contains("does not know our account"), "{log}");
+}
+
+#[test]
+fn without_the_authority_the_service_starts_and_says_so() {
+    let mut pebble = Pebble::prepare(86_400);
+    let service = Service::started(&pebble, "");
+    let stand_in = service.shown(HOST, ECDSA);
+    assert!(!stand_in.contains("Pebble") && stand_in.contains(&format!("DNS:{HOST}")), "{stand_in}");
+    let log = wait_for("the words", || {
+        Some(service.own.log()).filter(|log| log.contains("the authority cannot be asked"))
+    });
+    assert!(log.contains("a self-signed certificate stands in"), "{log}");
+    let check = service.own.sealpost(&["certificate", "check"], b"");
+    assert_eq!(check.code, 2, "{}", check.text);
+    assert!(check.text.contains(HOST) && check.text.contains("missing"), "{}", check.text);
+    pebble.start();
+    service.wait_for(&pebble, HOST, ECDSA);
+}
+
+#[test]
+fn a_port_that_does_not_lead_here_is_named() {
+    let mut pebble = Pebble::started(86_400);
+    pebble.http = free_port();
+    let service = Service::started(&pebble, "challenge = \"http-01\"");
+    let log = wait_for("the words", || {
+        Some(service.own.log()).filter(|log| log.contains("there is no new certificate"))
+    });
+    assert!(log.contains(&format!("could not reach http://{HOST}/.well-known/acme-challenge/")), "{log}");
+    assert!(log.contains("must lead here"), "{log}");
+}
