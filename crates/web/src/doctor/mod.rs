@@ -126,7 +126,7 @@ pub(crate) fn answer(web: &Inner, ask: &Ask) -> Answer {
         true => None,
         false => match frame(web, ask, typed) {
             Ok(frame) => Some(frame),
-            Err(failed) => return failed,
+            Err(failed) => return *failed,
         },
     };
     let kind = if json { kind::JSON } else { kind::HTML };
@@ -151,14 +151,14 @@ fn form(web: &Inner, ask: &Ask, typed: Typed, mistake: Option<Mistake>) -> Answe
 ///
 /// # Errors
 /// The page cannot be rendered; the answer says so.
-fn frame(web: &Inner, ask: &Ask, typed: Typed) -> Result<(String, String), Answer> {
+fn frame(web: &Inner, ask: &Ask, typed: Typed) -> Result<(String, String), Box<Answer>> {
     let rendered = whole(web, ask, typed, None, true).render();
     match rendered {
         Ok(text) => match text.split_once(CUT) {
             Some((before, behind)) => Ok((before.to_owned(), behind.to_owned())),
             None => Ok((text, String::new())),
         },
-        Err(error) => Err(page::html(StatusCode::OK, Err(error))),
+        Err(error) => Err(Box::new(page::html(StatusCode::OK, Err(error)))),
     }
 }
 
