@@ -5,11 +5,9 @@
 
 #![allow(clippy::print_stdout, reason = "it is a program for the terminal")]
 
-use doctor::lookup::Endpoints;
 use doctor::seen::{Looked, Lookup, Outcome, Source};
-use doctor::{Limits, Question, Scope, Sources, verdict};
+use doctor::{Question, verdict};
 use proto::discovery::autoconfig;
-use proto::guide::Lang;
 use proto::service::Protection;
 use std::error::Error;
 use std::path::PathBuf;
@@ -64,19 +62,5 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn question(domain: &str, address: String) -> Question {
-    Question {
-        address: Some(address),
-        domain: domain.to_owned(),
-        is_host: false,
-        now: Vec::new(),
-        client: None,
-        password: None,
-        sources: Sources::default(),
-        scope: Scope::Anywhere,
-        limits: Limits::default(),
-        lang: Lang::En,
-        extra_roots: Vec::new(),
-        ports: Vec::new(),
-        endpoints: Endpoints::default(),
-    }
+    Question { address: Some(address), ..Question::about(domain) }
 }

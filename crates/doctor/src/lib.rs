@@ -57,6 +57,28 @@ pub struct Question {
     pub endpoints: lookup::Endpoints,
 }
 
+impl Question {
+    /// A question about a mail domain, with nothing else known: every source, everywhere, usual limits, English.
+    #[must_use]
+    pub fn about(domain: impl Into<String>) -> Question {
+        Question {
+            address: None,
+            domain: domain.into(),
+            is_host: false,
+            now: Vec::new(),
+            client: None,
+            password: None,
+            sources: Sources::default(),
+            scope: Scope::Anywhere,
+            limits: Limits::default(),
+            lang: Lang::En,
+            extra_roots: Vec::new(),
+            ports: Vec::new(),
+            endpoints: lookup::Endpoints::default(),
+        }
+    }
+}
+
 /// A setting that the person has today, `imap:143:none`, with a host if they said one (`imap:mail.example.com:143:none`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Now {

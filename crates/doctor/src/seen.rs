@@ -143,6 +143,28 @@ pub struct Probe {
     pub transcript: Vec<Line>,
 }
 
+impl Probe {
+    /// A probe of which nothing is known but whether the port could be reached.
+    #[must_use]
+    pub fn blank(place: Place, ipv6: bool, reach: Reach) -> Probe {
+        Probe {
+            place,
+            address: None,
+            ipv6,
+            reach,
+            first: First::None,
+            protocol: None,
+            greeting: None,
+            clear: None,
+            starttls: StartTls::NotTried,
+            tls: None,
+            encrypted: None,
+            login: None,
+            transcript: Vec::new(),
+        }
+    }
+}
+
 /// A line of a transcript.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Line {

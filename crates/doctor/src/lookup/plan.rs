@@ -125,29 +125,13 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lookup::Endpoints;
+    use crate::Now;
     use crate::seen::Looked;
-    use crate::{Limits, Now, Scope, Sources};
     use proto::discovery::Document;
-    use proto::guide::Lang;
     use proto::service::publish::UserForm;
 
     fn question() -> Question {
-        Question {
-            address: None,
-            domain: "example.org".to_owned(),
-            is_host: false,
-            now: Vec::new(),
-            client: None,
-            password: None,
-            sources: Sources::default(),
-            scope: Scope::Anywhere,
-            limits: Limits::default(),
-            lang: Lang::En,
-            extra_roots: Vec::new(),
-            ports: Vec::new(),
-            endpoints: Endpoints::default(),
-        }
+        Question::about("example.org")
     }
 
     fn endpoint(host: &str, number: u16, protection: Protection) -> Endpoint {

@@ -14,29 +14,11 @@ use proto::service::{Protection, Protocol};
 /// Our name in EHLO: the address literal that mail programs send which do not tell where they are.
 pub(super) const EHLO_NAME: &str = "[127.0.0.1]";
 
-/// A probe of which nothing is known yet.
-pub(super) fn blank(target: &Target, reach: Reach) -> Probe {
-    Probe {
-        place: target.place.clone(),
-        address: None,
-        ipv6: target.ipv6,
-        reach,
-        first: First::None,
-        protocol: None,
-        greeting: None,
-        clear: None,
-        starttls: StartTls::NotTried,
-        tls: None,
-        encrypted: None,
-        login: None,
-        transcript: Vec::new(),
-    }
-}
-
 /// Probes a place at addresses of one family.
 pub(super) async fn knock(context: &Context<'_>, target: &Target) -> Probe {
     let permit = context.enter(target).await;
-    let mut knock = Knock { context, target, notes: Notes::new(), probe: blank(target, Reach::NotTried) };
+    let probe = Probe::blank(target.place.clone(), target.ipv6, Reach::NotTried);
+    let mut knock = Knock { context, target, notes: Notes::new(), probe };
     if context.is_over() {
         return knock.probe;
     }

@@ -127,7 +127,7 @@ fn slots(place: &Place, addresses: &Addresses) -> Vec<Slot> {
     let slot = |ipv6, addresses: Vec<IpAddr>, why: Option<&str>| {
         let target = Target { place: place.clone(), ipv6, addresses };
         let reach = if target.addresses.is_empty() { Reach::NoAddress } else { Reach::NotTried };
-        let mut probe = knock::blank(&target, reach);
+        let mut probe = Probe::blank(target.place.clone(), target.ipv6, reach);
         if let Some(why) = why {
             let text = notes::printable(why, notes::CHARS_MAX);
             probe.transcript.push(Line { at_millis: 0, who: '-', text });
@@ -346,8 +346,7 @@ mod tests {
     fn probe(ipv6: bool, number: u16, starttls: StartTls) -> Probe {
         let port = Port { number, protocol: Protocol::Imap, protection: Protection::StartTls };
         let place = Place { host: "mail.example.test".to_owned(), port, sources: Vec::new() };
-        let target = Target { place, ipv6, addresses: Vec::new() };
-        Probe { starttls, ..knock::blank(&target, Reach::Open) }
+        Probe { starttls, ..Probe::blank(place, ipv6, Reach::Open) }
     }
 
     #[test]

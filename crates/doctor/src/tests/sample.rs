@@ -4,9 +4,8 @@ use crate::seen::{
     CertificateSeen, Chain, First, LoginResult, LoginSeen, Looked, Lookup, Offer, Outcome, Place, Probe,
     Reach, Source, StartTls, TlsSeen,
 };
-use crate::{Limits, Now, Port, Question, Scope, Sources};
+use crate::{Now, Port, Question};
 use proto::discovery::Document;
-use proto::guide::Lang;
 use proto::service::publish::{Authentication, Endpoint, UserForm};
 use proto::service::{Protection, Protocol};
 
@@ -17,21 +16,7 @@ pub const DAY: i64 = 86_400;
 
 /// A question about `me@example.com`.
 pub fn question() -> Question {
-    Question {
-        address: Some("me@example.com".to_owned()),
-        domain: "example.com".to_owned(),
-        is_host: false,
-        now: Vec::new(),
-        client: None,
-        password: None,
-        sources: Sources::default(),
-        scope: Scope::Anywhere,
-        limits: Limits::default(),
-        lang: Lang::En,
-        extra_roots: Vec::new(),
-        endpoints: crate::lookup::Endpoints::default(),
-        ports: Vec::new(),
-    }
+    Question { address: Some("me@example.com".to_owned()), ..Question::about("example.com") }
 }
 
 /// A question with what the person has today.
@@ -75,21 +60,8 @@ pub fn certificate(name: &str) -> CertificateSeen {
 
 /// A port that was not reached.
 pub fn shut(host: &str, number: u16, reach: Reach) -> Probe {
-    Probe {
-        place: Place { host: host.to_owned(), port: port(number), sources: vec![Source::Srv] },
-        address: None,
-        ipv6: false,
-        reach,
-        first: First::None,
-        protocol: None,
-        greeting: None,
-        clear: None,
-        starttls: StartTls::NotTried,
-        tls: None,
-        encrypted: None,
-        login: None,
-        transcript: Vec::new(),
-    }
+    let place = Place { host: host.to_owned(), port: port(number), sources: vec![Source::Srv] };
+    Probe::blank(place, false, reach)
 }
 
 /// A port as it should be, named by SRV records.

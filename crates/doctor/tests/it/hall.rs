@@ -2,9 +2,8 @@
 
 use doctor::lookup::Endpoints;
 use doctor::seen::Place;
-use doctor::{Limits, Now, Port, Question, Scope, Sources};
+use doctor::{Now, Port, Question};
 use net::dns::Resolver;
-use proto::guide::Lang;
 use proto::proof::Secret;
 use proto::service::{Protection, Protocol};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -30,15 +29,10 @@ pub fn question(hall: &Hall) -> Question {
         |port: u16| hall.scenario.web.iter().any(|page| page.tls == (port == 443)).then(|| hall.port(port));
     Question {
         address: asked.address.clone(),
-        domain: domain.expect("a scenario asks about something"),
         is_host: asked.host.is_some(),
         now: asked.now.iter().map(|text| today(hall, text)).collect(),
         client: asked.client.clone(),
         password: asked.password.clone().map(Secret::new),
-        sources: Sources::default(),
-        scope: Scope::Anywhere,
-        limits: Limits::default(),
-        lang: Lang::default(),
         extra_roots: vec![hall.authority.clone()],
         ports: ports(hall),
         endpoints: Endpoints {
@@ -47,6 +41,7 @@ pub fn question(hall: &Hall) -> Question {
             https_port: web(443).unwrap_or(1),
             http_port: web(80).unwrap_or(1),
         },
+        ..Question::about(domain.expect("a scenario asks about something"))
     }
 }
 

@@ -3,11 +3,10 @@
 use crate::web::{Reply, Table, Web, xml};
 use doctor::lookup::{Endpoints, look_up};
 use doctor::seen::{Looked, Lookup, Outcome, Source};
-use doctor::{Limits, Question, Scope, Sources};
+use doctor::{Question, Scope, Sources};
 use net::dns::Resolver;
 use proto::discovery::dns::{Data, Record};
 use proto::discovery::{Document, pacc};
-use proto::guide::Lang;
 use proto::service::Protocol;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -86,18 +85,9 @@ impl House {
         };
         let question = Question {
             address: Some(ADDRESS.to_owned()),
-            domain: DOMAIN.to_owned(),
-            is_host: false,
-            now: Vec::new(),
-            client: None,
-            password: None,
-            sources: Sources::default(),
-            scope: Scope::Anywhere,
-            limits: Limits::default(),
-            lang: Lang::En,
             extra_roots: vec![web.root.clone()],
-            ports: Vec::new(),
             endpoints,
+            ..Question::about(DOMAIN)
         };
         let records = NAMES.iter().map(|name| local(name)).collect();
         House { web, records, silent: Vec::new(), question, progress: Mutex::new(Vec::new()) }

@@ -6,8 +6,7 @@
 use super::{Failure, guide, operate};
 use crate::settings::unit;
 use clap::Args;
-use doctor::lookup::Endpoints;
-use doctor::{Exit, Limits, Now, Progress, Question, Scope, Sources, render, roots};
+use doctor::{Exit, Limits, Now, Progress, Question, Sources, render, roots};
 use indicatif::{ProgressBar, ProgressStyle};
 use net::dns::{Resolver, a_labels};
 use proto::guide::Lang;
@@ -193,18 +192,15 @@ impl Doctor {
         };
         Ok(Question {
             address: target.address,
-            domain: target.domain,
             is_host: target.is_host,
             now: self.now.clone(),
             client: self.client.clone(),
             password,
             sources: self.skip.sources(),
-            scope: Scope::Anywhere,
             limits,
             lang: self.lang.unwrap_or_else(guide::locale),
             extra_roots: self.ca.as_deref().map(authorities).transpose()?.unwrap_or_default(),
-            ports: Vec::new(),
-            endpoints: Endpoints::default(),
+            ..Question::about(target.domain)
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::ask::Ask;
 use doctor::lookup::Endpoints;
-use doctor::{Limits, Now, Question, Scope, Sources};
+use doctor::{Limits, Now, Question, Scope};
 use net::dns::a_labels;
 use proto::guide::{self, Lang};
 use std::net::IpAddr;
@@ -94,18 +94,14 @@ impl Typed {
         let client = guide::find(&self.client).map(|client| client.id);
         Ok(Question {
             address,
-            domain,
             is_host,
             now,
             client,
-            password: None,
-            sources: Sources::default(),
             scope: Scope::Public,
             limits,
             lang,
-            extra_roots: Vec::new(),
-            ports: Vec::new(),
             endpoints,
+            ..Question::about(domain)
         })
     }
 }
