@@ -48,7 +48,10 @@ pub fn ground(view: &View<'_>) -> Ground {
     let mut dns = view.lookup.looked.iter().filter(of_dns).peekable();
     let dns_answers = dns.peek().is_none()
         || dns.any(|looked| !matches!(&looked.outcome, Outcome::Broken(why) if is_silence(why)));
-    if dns_answers { Ground::NoService } else { Ground::NoNetwork }
+    // A provider that is known to exist has names: a resolver that denies them all (a closed network, a portal that
+    // wants a sign-in first) says nothing about it.
+    let denied = view.provider.is_some() && !known_closed(view);
+    if dns_answers && !denied { Ground::NoService } else { Ground::NoNetwork }
 }
 
 /// Does a reason say that nobody answered (and not that there is nothing)?

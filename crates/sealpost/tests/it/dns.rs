@@ -158,3 +158,13 @@ fn keys_are_made_once_and_never_printed() {
     assert!(refused.contains("no domain of this service"), "{refused}");
     assert!(own.stop());
 }
+
+#[test]
+fn records_are_known_before_there_is_a_certificate() {
+    let own = Own::prepare("");
+    for file in std::fs::read_dir(own.dir.join("ca")).expect("the folder") {
+        std::fs::remove_file(file.expect("a file").path()).expect("removed");
+    }
+    let zone = own.sealpost(&["dns", "records", DOMAIN, "--format", "zone"], b"").success();
+    assert!(zone.contains("mail.example.test.") && !zone.contains("TLSA"), "{zone}");
+}

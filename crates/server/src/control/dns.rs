@@ -120,20 +120,26 @@ fn means(settings: &Settings, published: &Published, hoster: bool) -> Result<Mea
     // A hoster's customers point to one key, which is that of the host.
     let signer = if hoster { &published.host } else { &published.domain };
     let keys = dkim::keys(&settings.data, signer).map_err(|error| format!("the DKIM keys: {error}"))?;
-    let certificates =
-        net::tls::Certificates::load(settings.certificates.clone()).map_err(|error| error.to_string())?;
-    let covered = certificates.covers(&published.host);
+    // Records are wanted before there is a certificate too: those of its key are left out until then.
+    let certificates = match net::tls::Certificates::load(settings.certificates.clone()) {
+        Ok(certificates) => Some(certificates),
+        Err(error) => {
+            tracing::warn!(%error, "no records for the certificate's key");
+            None
+        }
+    };
+    let certificates = certificates.filter(|certificates| certificates.covers(&published.host));
     // Where a wildcard is bound the machine's own address may be anything, behind a translation even: it is left out.
     let bound = settings.model.listeners.iter().flat_map(|listener| &listener.addresses).copied();
     let mut addresses: Vec<_> = bound.filter(|address| net::network::is_public(*address)).collect();
     addresses.sort();
     addresses.dedup();
-    let policy = published.web.as_ref().and_then(|_| mta_sts::render(published, covered));
+    let policy = published.web.as_ref().and_then(|_| mta_sts::render(published, certificates.is_some()));
     Ok(Means {
         addresses,
         dkim: keys.iter().map(|key| (key.selector.clone(), key.record())).collect(),
         // A digest of a certificate that is made for another name would only break delivery.
-        key_digests: if covered { certificates.key_digests(&published.host) } else { Vec::new() },
+        key_digests: certificates.as_ref().map(|c| c.key_digests(&published.host)).unwrap_or_default(),
         ca: None,
         reports: None,
         mta_sts_id: policy.as_deref().map(mta_sts::id),

@@ -183,6 +183,15 @@ fn nothing_there() {
             vec!["N you cannot-tell".to_owned()]
         )
     );
+    let (sentence, exit, _) = ask("gmail.com", Outcome::Nothing("no such name".to_owned()));
+    assert_eq!(
+        (sentence.as_str(), exit),
+        (
+            "Nothing can be reached from here: check this computer's connection to the internet.",
+            Exit::CannotTell
+        ),
+        "a provider that exists does not vanish"
+    );
     let dead =
         vec![shut("mail.example.com", 993, Reach::Refused), shut("mail.example.com", 465, Reach::Refused)];
     let answer = judge(&host("mail.example.com"), &Lookup::default(), &dead, NOW);
