@@ -9,7 +9,9 @@
 mod hickory;
 mod table;
 
-use proto::discovery::dns::{self, Data, Record};
+pub use proto::discovery::dns::Kind;
+
+use proto::discovery::dns::{Data, Record};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,42 +22,6 @@ pub const RECORDS_MAX: usize = 64;
 const NAME_BYTES_MAX: usize = 253;
 /// Octets of a label (RFC 1035 2.3.4).
 const LABEL_BYTES_MAX: usize = 63;
-
-/// Types that are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// A and AAAA.
-    Address,
-    /// CNAME.
-    Cname,
-    /// MX.
-    Mx,
-    /// SRV.
-    Srv,
-    /// TXT.
-    Txt,
-    /// TLSA.
-    Tlsa,
-    /// CAA.
-    Caa,
-    /// NS; a server's name stands as [`Data::Cname`].
-    Ns,
-}
-
-/// The question that finds records of a kind.
-impl From<dns::Kind> for Kind {
-    fn from(kind: dns::Kind) -> Kind {
-        match kind {
-            dns::Kind::Address => Kind::Address,
-            dns::Kind::Cname => Kind::Cname,
-            dns::Kind::Mx => Kind::Mx,
-            dns::Kind::Srv => Kind::Srv,
-            dns::Kind::Txt => Kind::Txt,
-            dns::Kind::Tlsa => Kind::Tlsa,
-            dns::Kind::Caa => Kind::Caa,
-        }
-    }
-}
 
 /// An answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,36 +4,15 @@ use super::ask::{Asker, Without};
 use crate::seen::{Looked, Outcome, Source};
 use futures_util::future::join_all;
 use net::dns::{self, Kind, a_labels};
-use proto::discovery::dns::Data;
+use proto::discovery::dns::{Data, SERVICES, Service};
 use proto::discovery::{Document, ENDPOINTS_MAX};
+use proto::service::Protocol;
 use proto::service::publish::{Authentication, Endpoint, UserForm};
-use proto::service::{Protection, Protocol};
-
-/// A registered service name, and what it stands for.
-struct Service {
-    name: &'static str,
-    protocol: Protocol,
-    protection: Protection,
-}
-
-const fn service(name: &'static str, protocol: Protocol, protection: Protection) -> Service {
-    Service { name, protocol, protection }
-}
-
-/// With implicit TLS first, as RFC 8314 5.1 wants.
-const SERVICES: [Service; 6] = [
-    service("_imaps._tcp", Protocol::Imap, Protection::Implicit),
-    service("_imap._tcp", Protocol::Imap, Protection::StartTls),
-    service("_pop3s._tcp", Protocol::Pop3, Protection::Implicit),
-    service("_pop3._tcp", Protocol::Pop3, Protection::StartTls),
-    service("_submissions._tcp", Protocol::Submission, Protection::Implicit),
-    service("_submission._tcp", Protocol::Submission, Protection::StartTls),
-];
 
 /// One row for all six names.
 pub(super) async fn srv(asker: &Asker<'_>) -> Vec<Looked> {
     let domain = asker.domain();
-    let names: Vec<String> = SERVICES.iter().map(|service| format!("{}.{domain}", service.name)).collect();
+    let names: Vec<String> = SERVICES.iter().map(|service| format!("{}.{domain}", service.label)).collect();
     let answers = join_all(names.iter().map(|name| asker.dns(name, Kind::Srv))).await;
     let outcome = judged(SERVICES.iter().zip(answers));
     vec![Looked { source: Source::Srv, asked: names.join(", "), sent_address: false, outcome }]
@@ -54,7 +33,7 @@ fn judged<'a>(answers: impl Iterator<Item = (&'a Service, Result<dns::Answer, Wi
         for record in records {
             let Data::Srv { priority, weight, port, target } = record.data else { continue };
             if target.is_empty() {
-                let name = service.name;
+                let name = service.label;
                 document.remarks.push(format!("{name}: the domain says that it does not offer this."));
                 continue;
             }
@@ -63,7 +42,7 @@ fn judged<'a>(answers: impl Iterator<Item = (&'a Service, Result<dns::Answer, Wi
                     // Heavier first among equals (RFC 2782), so the weight is turned around.
                     rows.push(((priority, place, u16::MAX - weight), endpoint(service, host, port)));
                 }
-                _ => document.remarks.push(format!("{}: the record names no usable host.", service.name)),
+                _ => document.remarks.push(format!("{}: the record names no usable host.", service.label)),
             }
         }
     }

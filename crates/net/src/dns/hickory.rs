@@ -142,7 +142,7 @@ async fn one(
     let mut secure = true;
     for record in lookup.answers().iter().filter(|record| record.record_type() == record_type) {
         let Some(data) = data_of(&record.data) else { continue };
-        debug_assert!(kind == Kind::Ns || Kind::from(data.kind()) == kind);
+        debug_assert!(data.kind() == kind);
         secure &= record.proof == Proof::Secure;
         records.push(Record { name: name.to_owned(), data });
         if records.len() == RECORDS_MAX {
@@ -191,7 +191,6 @@ fn record_type(kind: Kind) -> RecordType {
         Kind::Txt => RecordType::TXT,
         Kind::Tlsa => RecordType::TLSA,
         Kind::Caa => RecordType::CAA,
-        Kind::Ns => RecordType::NS,
     }
 }
 
@@ -200,7 +199,6 @@ fn data_of(data: &RData) -> Option<Data> {
         RData::A(address) => Data::Address(address.0.into()),
         RData::AAAA(address) => Data::Address(address.0.into()),
         RData::CNAME(name) => Data::Cname(host(&name.0)),
-        RData::NS(name) => Data::Cname(host(&name.0)),
         RData::MX(mx) => Data::Mx { preference: mx.preference, host: host(&mx.exchange) },
         RData::SRV(srv) => Data::Srv {
             priority: srv.priority,

@@ -49,7 +49,7 @@ impl Table {
                 at = target;
                 continue;
             }
-            let of_kind = data.iter().filter(|data| Kind::from(data.kind()) == kind);
+            let of_kind = data.iter().filter(|data| data.kind() == kind);
             let records = of_kind.map(|data| Record { name: name.to_owned(), data: data.clone() }).collect();
             return Ok(Answer { records, ..Answer::default() });
         }

@@ -98,7 +98,7 @@ pub(super) async fn checked(wishes: &Wishes, server: Option<SocketAddr>) -> Resu
 }
 
 async fn ask(resolver: &Resolver, question: Question) -> Answer {
-    let found = match resolver.ask(&question.name, question.kind.into()).await {
+    let found = match resolver.ask(&question.name, question.kind).await {
         Ok(answer) => Ok(answer.records.into_iter().map(|record| record.data).collect()),
         Err(failed) => Err(failed.0),
     };

@@ -13,7 +13,7 @@ mod write;
 
 pub use compare::{Answer, Difference, Fault, Question, compare, further, questions};
 pub use fewest::{Fewest, fewest};
-pub use records::records;
+pub use records::{SERVICES, Service, records};
 pub use write::{json, table, zone};
 
 use std::net::IpAddr;

@@ -10,14 +10,29 @@ pub(super) const MX_PREFERENCE: u16 = 10;
 /// Distance between the priorities of SRV records, so that others can be put between.
 const PRIORITY_STEP: u16 = 10;
 
-/// The labels of services by protocol and protection (RFC 6186 3, RFC 8314 5.1).
-const SERVICES: [(&str, Protocol, Protection); 6] = [
-    ("_imaps._tcp", Protocol::Imap, Protection::Implicit),
-    ("_imap._tcp", Protocol::Imap, Protection::StartTls),
-    ("_pop3s._tcp", Protocol::Pop3, Protection::Implicit),
-    ("_pop3._tcp", Protocol::Pop3, Protection::StartTls),
-    ("_submissions._tcp", Protocol::Submission, Protection::Implicit),
-    ("_submission._tcp", Protocol::Submission, Protection::StartTls),
+/// A registered service name, and what it stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// `_imaps._tcp`.
+    pub label: &'static str,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// How it is protected.
+    pub protection: Protection,
+}
+
+const fn service(label: &'static str, protocol: Protocol, protection: Protection) -> Service {
+    Service { label, protocol, protection }
+}
+
+/// The services that have SRV records (RFC 6186 3, RFC 8314 5.1), each with implicit TLS first.
+pub const SERVICES: [Service; 6] = [
+    service("_imaps._tcp", Protocol::Imap, Protection::Implicit),
+    service("_imap._tcp", Protocol::Imap, Protection::StartTls),
+    service("_pop3s._tcp", Protocol::Pop3, Protection::Implicit),
+    service("_pop3._tcp", Protocol::Pop3, Protection::StartTls),
+    service("_submissions._tcp", Protocol::Submission, Protection::Implicit),
+    service("_submission._tcp", Protocol::Submission, Protection::StartTls),
 ];
 
 /// A list that grows, without doubles.
@@ -75,7 +90,7 @@ pub(super) fn host(list: &mut List, published: &Published, means: &Means) {
 
 /// SRV, with the order of the model as priority: RFC 6186 3.4 lets them choose between IMAP and POP3 too.
 fn services(list: &mut List, published: &Published) {
-    for (label, protocol, protection) in SERVICES {
+    for Service { label, protocol, protection } in SERVICES {
         let rows = if protocol == Protocol::Submission { &published.outgoing } else { &published.incoming };
         let name = format!("{label}.{}", published.domain);
         let mut offered = false;
