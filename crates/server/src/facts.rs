@@ -7,6 +7,7 @@ use crate::clock::unix_now;
 use crate::session::Origin;
 use net::network::Prefix;
 use net::tls::Failure;
+use proto::login;
 use proto::proof::{AccountId, Security};
 use store::Store;
 use store::system::ledger::FactKey;
@@ -40,6 +41,16 @@ pub enum Outcome {
     MailAccepted,
     /// A client that had logged in said which program it is.
     ClientNamed,
+}
+
+impl From<login::Refusal> for Outcome {
+    fn from(refusal: login::Refusal) -> Outcome {
+        match refusal {
+            login::Refusal::NeedsTls { exposed: true } => Outcome::NeedsTlsExposed,
+            login::Refusal::NeedsTls { exposed: false } => Outcome::NeedsTls,
+            login::Refusal::NotOffered => Outcome::MechanismRefused,
+        }
+    }
 }
 
 impl Outcome {

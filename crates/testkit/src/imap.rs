@@ -149,18 +149,11 @@ impl Above {
     /// Answers an event. True: it was STARTTLS, which whoever moves the bytes answers.
     pub fn answer(&mut self, server: &mut Server, event: Event<'_>) -> bool {
         match event {
-            Event::Login { user, password } => {
-                let said = if Login::knows(&user, &password) { Said::In } else { Said::Wrong };
-                Above::say(server, said);
-            }
-            Event::Auth { mechanism, initial } => {
-                let said = self.login.start(mechanism, initial, server.security());
-                Above::say(server, said);
-            }
-            Event::AuthMessage(message) => Above::say(server, self.login.message(&message)),
-            Event::AuthCancelled | Event::Logout | Event::Refused(_) => {
-                self.events.push(format!("{event:?}"))
-            }
+            Event::Login(turn) => match self.login.turn(turn, server.security()) {
+                Some(said) => Above::say(server, said),
+                None => self.events.push("AuthCancelled".to_owned()),
+            },
+            Event::Logout | Event::Refused(_) => self.events.push(format!("{event:?}")),
             Event::StartTls => return true,
             Event::IdleDone => {
                 self.events.push("IdleDone".to_owned());

@@ -1,5 +1,6 @@
 //! The one account of the fixed sessions, and its login by every mechanism.
 
+use proto::login::Turn;
 use proto::proof::{How, Secret, Security, Tls, TlsVersion};
 use proto::sasl::{self, Answer, CramKey, Failure, Mechanism, Policy, Question, ScramKeys, Step};
 
@@ -37,14 +38,24 @@ impl Login {
         Login { policy, ..Login::default() }
     }
 
+    /// The client's turn; `None`: it gave up, and there is nothing to answer.
+    pub fn turn(&mut self, turn: Turn, security: &Security) -> Option<Said> {
+        match turn {
+            Turn::Password { user, password } if Login::knows(&user, &password) => Some(Said::In),
+            Turn::Password { .. } => Some(Said::Wrong),
+            Turn::Start { mechanism, initial } => Some(self.start(mechanism, initial, security)),
+            Turn::Message(message) => Some(self.message(&message)),
+            Turn::Cancelled => None,
+        }
+    }
+
     /// User name and password as they are.
-    #[must_use]
-    pub fn knows(user: &str, password: &Secret) -> bool {
+    fn knows(user: &str, password: &Secret) -> bool {
         user == USER && *password == Secret::new(PASSWORD)
     }
 
     /// An exchange begins.
-    pub fn start(&mut self, mechanism: Mechanism, initial: Option<Vec<u8>>, security: &Security) -> Said {
+    fn start(&mut self, mechanism: Mechanism, initial: Option<Vec<u8>>, security: &Security) -> Said {
         let offered = sasl::offer(&self.policy, security);
         let (host, unix) = ("mail.example.test", 1_700_000_000);
         let (sasl, step) = sasl::Server::start(mechanism, &offered, security, &[5; 18], unix, host, initial);
@@ -54,10 +65,7 @@ impl Login {
     }
 
     /// The client's next message.
-    ///
-    /// # Panics
-    /// No exchange has begun.
-    pub fn message(&mut self, message: &[u8]) -> Said {
+    fn message(&mut self, message: &[u8]) -> Said {
         if std::mem::take(&mut self.proven) {
             return Said::In;
         }

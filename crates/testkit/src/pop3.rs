@@ -138,19 +138,11 @@ impl Above {
     /// Answers an event. True: it was STLS, which whoever moves the bytes answers.
     pub fn answer(&mut self, server: &mut Server, event: Event<'_>) -> bool {
         match event {
-            Event::Login { user, password } => {
-                if Login::knows(&user, &password) {
-                    server.logged_in("logged in");
-                } else {
-                    server.login_failed(Code::Auth, "wrong user name or password");
-                }
-            }
-            Event::Auth { mechanism, initial } => {
-                let said = self.login.start(mechanism, initial, server.security());
-                Above::say(server, said);
-            }
-            Event::AuthMessage(message) => Above::say(server, self.login.message(&message)),
-            Event::AuthCancelled | Event::Quit | Event::Refused(_) | Event::Language(_) | Event::Utf8 => {
+            Event::Login(turn) => match self.login.turn(turn, server.security()) {
+                Some(said) => Above::say(server, said),
+                None => self.events.push("AuthCancelled".to_owned()),
+            },
+            Event::Quit | Event::Refused(_) | Event::Language(_) | Event::Utf8 => {
                 self.events.push(format!("{event:?}"));
             }
             Event::StartTls => return true,

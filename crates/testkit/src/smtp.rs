@@ -6,6 +6,7 @@
 //! `secret`; mechanisms other than PLAIN and LOGIN take the response `right`.
 
 use crate::script::{Peer, Script, escape};
+use proto::login::Turn;
 use proto::machine::{Machine, Tick};
 use proto::proof::{How, Security, Tls, TlsVersion};
 use proto::sasl::Mechanism;
@@ -289,8 +290,9 @@ impl Above {
             return false;
         }
         self.events.push(match &event {
-            Event::AuthMessage(message) => format!("AuthMessage {}", escape(message)),
-            Event::Auth { mechanism, initial } => {
+            Event::Login(Turn::Message(message)) => format!("AuthMessage {}", escape(message)),
+            Event::Login(Turn::Cancelled) => "AuthCancelled".to_owned(),
+            Event::Login(Turn::Start { mechanism, initial }) => {
                 let initial = initial.as_ref().map(|i| format!(" with {:?}", String::from_utf8_lossy(i)));
                 format!("Auth {}{}", mechanism.name(), initial.unwrap_or_default())
             }
@@ -305,7 +307,7 @@ impl Above {
         });
         match event {
             Event::StartTls => return true,
-            Event::Auth { mechanism, initial } => {
+            Event::Login(Turn::Start { mechanism, initial }) => {
                 self.mechanism = Some(mechanism);
                 self.user = None;
                 match initial {
@@ -314,7 +316,7 @@ impl Above {
                     None => machine.auth_challenge(b""),
                 }
             }
-            Event::AuthMessage(message) => self.auth(machine, &message),
+            Event::Login(Turn::Message(message)) => self.auth(machine, &message),
             Event::Mail(mail) => {
                 self.recipients.clear();
                 match mail.from {

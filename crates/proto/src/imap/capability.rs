@@ -106,8 +106,8 @@ pub(super) fn write(offer: &Offer, state: State, door: Door, compressed: bool, o
             When::Always => true,
             When::BeforeLogin => before_login,
             When::AfterLogin => !before_login,
-            When::Upgrade => before_login && !door.encrypted && door.starttls,
-            When::LoginDisabled => before_login && !door.login,
+            When::Upgrade => before_login && !door.login.encrypted && door.login.starttls,
+            When::LoginDisabled => before_login && !door.login.password,
             When::Compression => !before_login && door.compress && !compressed,
             When::Uncompressed => !before_login && !compressed,
         };

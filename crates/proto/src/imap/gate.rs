@@ -5,6 +5,8 @@
 //! at all is asked before the state, so that a password sent in clear is recognised as such
 //! wherever in the dialogue it comes.
 
+use crate::login;
+
 /// Where the dialogue stands (RFC 9051 section 3). IDLE is no state of its own: no command is
 /// taken in it; and after LOGOUT nothing is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,12 +29,8 @@ impl State {
 pub enum Need {
     /// Nothing.
     Nothing,
-    /// A way to log in with a password that is sent (LOGIN).
-    PasswordLogin,
-    /// A way to log in with SASL.
-    SaslLogin,
-    /// A clear connection that can be upgraded.
-    Upgrade,
+    /// What the door gives before login.
+    Door(login::Need),
     /// Compression that can be had.
     Compression,
     /// No compression in use: it cannot be ended but with the connection.
@@ -55,14 +53,8 @@ pub enum Numbers {
 /// What the connection has to offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Door {
-    /// Inside TLS.
-    pub encrypted: bool,
-    /// LOGIN may be used.
-    pub login: bool,
-    /// Some SASL mechanism may be used.
-    pub sasl: bool,
-    /// STARTTLS may be used.
-    pub starttls: bool,
+    /// To those who have not logged in.
+    pub login: login::Door,
     /// COMPRESS may be used, or is in use.
     pub compress: bool,
     /// It is in use.
@@ -89,14 +81,8 @@ pub struct Row {
 pub enum Verdict {
     /// It may pass.
     Go,
-    /// A login on a clear connection.
-    LoginNeedsTls,
-    /// A way to log in that is not offered here.
-    NotOffered,
-    /// STARTTLS inside TLS.
-    AlreadyEncrypted,
-    /// STARTTLS where there is no certificate.
-    CannotEncrypt,
+    /// The way in, or to TLS, is shut.
+    Shut(login::Shut),
     /// COMPRESS where there is none.
     CannotCompress,
     /// What cannot be done under compression.
@@ -134,7 +120,7 @@ const fn counts(name: &'static str, numbers: Numbers) -> Row {
 /// All commands, in alphabetical order: they are looked up by halves.
 pub const TABLE: [Row; 59] = [
     row("APPEND", AFTER),
-    needs("AUTHENTICATE", BEFORE, Need::SaslLogin),
+    needs("AUTHENTICATE", BEFORE, Need::Door(login::Need::Sasl)),
     row("CANCELUPDATE", OPEN),
     row("CAPABILITY", ALWAYS),
     row("CHECK", OPEN),
@@ -162,7 +148,7 @@ pub const TABLE: [Row; 59] = [
     row("LANGUAGE", ALWAYS),
     row("LIST", AFTER),
     row("LISTRIGHTS", AFTER),
-    needs("LOGIN", BEFORE, Need::PasswordLogin),
+    needs("LOGIN", BEFORE, Need::Door(login::Need::Password)),
     row("LOGOUT", ALWAYS),
     row("LSUB", AFTER),
     counts("MOVE", Numbers::Sequence),
@@ -178,7 +164,7 @@ pub const TABLE: [Row; 59] = [
     row("SETMETADATA", AFTER),
     row("SETQUOTA", AFTER),
     counts("SORT", Numbers::SequenceHeld),
-    needs("STARTTLS", BEFORE, Need::Upgrade),
+    needs("STARTTLS", BEFORE, Need::Door(login::Need::Upgrade)),
     row("STATUS", AFTER),
     counts("STORE", Numbers::SequenceHeld),
     row("SUBSCRIBE", AFTER),
@@ -209,16 +195,11 @@ pub fn find(name: &str) -> Option<&'static Row> {
 pub fn check(row: &Row, state: State, door: Door) -> Verdict {
     let before_login = state == State::NotAuthenticated;
     match row.need {
-        Need::PasswordLogin | Need::SaslLogin if before_login => {
-            let offered = if row.need == Need::SaslLogin { door.sasl } else { door.login };
-            match (offered, door.encrypted) {
-                (true, _) => {}
-                (false, true) => return Verdict::NotOffered,
-                (false, false) => return Verdict::LoginNeedsTls,
+        Need::Door(need) if before_login => {
+            if let Err(shut) = door.login.check(need) {
+                return Verdict::Shut(shut);
             }
         }
-        Need::Upgrade if before_login && door.encrypted => return Verdict::AlreadyEncrypted,
-        Need::Upgrade if before_login && !door.starttls => return Verdict::CannotEncrypt,
         Need::Compression if !before_login && !door.compress => return Verdict::CannotCompress,
         Need::Uncompressed if !before_login && door.compressed => return Verdict::Compressed,
         _ => {}

@@ -17,10 +17,8 @@ pub mod parse;
 pub mod server;
 pub mod set;
 
-use crate::proof::Secret;
-use crate::sasl::Mechanism;
+use crate::login::{self, Turn};
 use command::{Command, Flag};
-use zeroize::Zeroizing;
 
 /// What the server's session has to do. All but those marked *answered* stop
 /// the machine until one of its reply methods is called.
@@ -28,24 +26,8 @@ use zeroize::Zeroizing;
 pub enum Event<'a> {
     /// STARTTLS was accepted.
     StartTls,
-    /// LOGIN.
-    Login {
-        /// User name.
-        user: String,
-        /// Password, verbatim.
-        password: Secret,
-    },
-    /// AUTHENTICATE began.
-    Auth {
-        /// Mechanism, already checked against the offer.
-        mechanism: Mechanism,
-        /// Decoded initial response (RFC 4959).
-        initial: Option<Vec<u8>>,
-    },
-    /// The client's next SASL message, decoded; wiped when dropped.
-    AuthMessage(Zeroizing<Vec<u8>>),
-    /// The client cancelled with `*`. *Answered.*
-    AuthCancelled,
+    /// A step of a login.
+    Login(Turn),
     /// Any other command that the gate let through; the session answers it with
     /// [`server::Server::ok`], `no` or `bad`.
     Command(Box<Command>),
@@ -110,13 +92,8 @@ pub struct Replaces {
 /// What the gate turned away, for the session facts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// LOGIN or AUTHENTICATE in clear; `exposed` if a password or initial response came with it.
-    LoginNeedsTls {
-        /// A secret was sent in clear.
-        exposed: bool,
-    },
-    /// A mechanism that is not offered.
-    MechanismNotOffered,
+    /// LOGIN or AUTHENTICATE.
+    Login(login::Refusal),
     /// Unknown words, wrong state, bad syntax, too long.
     Syntax,
     /// Too many errors: the machine says so and ends.

@@ -22,12 +22,11 @@ use super::gate::{Door, Numbers, Row, State};
 use super::language::{self, text};
 use super::parse::Dialect;
 use super::{Event, Refusal};
+use crate::login;
 use crate::machine::{Machine, Tick};
 use crate::proof::Security;
 use crate::sasl::Mechanism;
 use append::Walk;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use reply::{Condition, Late};
 
 /// What this listener and the service say of themselves.
@@ -272,9 +271,7 @@ impl Server {
 
     /// `+ base64` challenge.
     pub fn auth_challenge(&mut self, challenge: &[u8]) {
-        self.output.extend_from_slice(b"+ ");
-        self.output.extend_from_slice(STANDARD.encode(challenge).as_bytes());
-        self.output.extend_from_slice(b"\r\n");
+        login::challenge("+ ", challenge, &mut self.output);
         self.wait = Wait::SaslResponse;
         self.answered = true;
     }
@@ -336,10 +333,12 @@ impl Server {
 
     fn door(&self) -> Door {
         Door {
-            encrypted: self.security.is_encrypted(),
-            login: self.offer.login,
-            sasl: !self.offer.mechanisms.is_empty(),
-            starttls: self.offer.starttls,
+            login: login::Door {
+                encrypted: self.security.is_encrypted(),
+                password: self.offer.login,
+                sasl: !self.offer.mechanisms.is_empty(),
+                starttls: self.offer.starttls,
+            },
             compress: self.offer.compress,
             compressed: self.compressed,
             uid_only: self.enabled.uid_only,

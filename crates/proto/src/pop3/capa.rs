@@ -4,8 +4,9 @@
 //! of security. USER and SASL stay in the list after login, because their place
 //! in the list must not depend on the state (RFC 2449 sections 6.2 and 6.3).
 
-use super::gate::{Door, State};
+use super::gate::State;
 use super::server::Offer;
+use crate::login::Door;
 
 /// The list with its final dot.
 pub(super) fn write(offer: &Offer, state: State, door: Door, out: &mut Vec<u8>) {
@@ -21,7 +22,7 @@ pub(super) fn write(offer: &Offer, state: State, door: Door, out: &mut Vec<u8>) 
     for word in ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "LANG"] {
         line(&[word]);
     }
-    if door.user {
+    if door.password {
         // User names and passwords may be UTF-8 (RFC 6856 section 2.2).
         line(&["UTF8", "USER"]);
         line(&["USER"]);
@@ -32,7 +33,7 @@ pub(super) fn write(offer: &Offer, state: State, door: Door, out: &mut Vec<u8>) 
         let names = offer.mechanisms.iter().map(|mechanism| mechanism.name());
         line(&std::iter::once("SASL").chain(names).collect::<Vec<_>>());
     }
-    if door.stls && !door.encrypted && state != State::Transaction {
+    if door.starttls && !door.encrypted && state != State::Transaction {
         line(&["STLS"]);
     }
     match offer.expire_days {

@@ -5,6 +5,8 @@
 //! login is possible at all is asked before the state, so that a password sent
 //! in clear is recognised as such wherever in the dialogue it comes.
 
+use crate::login::{Door, Need, Shut};
+
 /// A command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Word {
@@ -58,32 +60,6 @@ impl State {
     pub const ALL: [State; 3] = [State::ExpectLogin, State::ExpectPass, State::Transaction];
 }
 
-/// What a word asks of the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
-    /// Nothing.
-    Nothing,
-    /// A way to log in with a password that is sent (USER, PASS).
-    PasswordLogin,
-    /// A way to log in with SASL.
-    SaslLogin,
-    /// A clear connection that can be upgraded.
-    Upgrade,
-}
-
-/// What the connection has to offer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Door {
-    /// Inside TLS.
-    pub encrypted: bool,
-    /// USER and PASS may be used.
-    pub user: bool,
-    /// Some SASL mechanism may be used.
-    pub sasl: bool,
-    /// STLS may be used.
-    pub stls: bool,
-}
-
 /// One row.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
@@ -93,8 +69,8 @@ pub struct Row {
     pub name: &'static str,
     /// Where it may be said.
     pub states: &'static [State],
-    /// What it needs.
-    pub need: Need,
+    /// What it needs of the connection before login.
+    pub need: Option<Need>,
     /// Number of arguments, least and most; `None` as most: the rest of the line is one.
     pub arguments: (usize, Option<usize>),
 }
@@ -104,18 +80,15 @@ pub struct Row {
 pub enum Verdict {
     /// It may pass.
     Go,
-    /// A login on a clear connection.
-    LoginNeedsTls,
-    /// A way to log in that is not offered here.
-    NotOffered,
-    /// STLS inside TLS.
-    AlreadyEncrypted,
-    /// STLS where there is no certificate.
-    CannotEncrypt,
+    /// The way in, or to TLS, is shut.
+    Shut(Shut),
     /// Not in this state.
     WrongState,
 }
 
+const PASSWORD: Option<Need> = Some(Need::Password);
+const SASL: Option<Need> = Some(Need::Sasl);
+const UPGRADE: Option<Need> = Some(Need::Upgrade);
 const BEFORE: &[State] = &[State::ExpectLogin, State::ExpectPass];
 const PASS: &[State] = &[State::ExpectPass];
 const AFTER: &[State] = &[State::Transaction];
@@ -125,7 +98,7 @@ const fn row(
     word: Word,
     name: &'static str,
     states: &'static [State],
-    need: Need,
+    need: Option<Need>,
     arguments: (usize, Option<usize>),
 ) -> Row {
     Row { word, name, states, need, arguments }
@@ -134,22 +107,22 @@ const fn row(
 /// All commands. APOP is absent on purpose: it needs the password itself kept on
 /// the server, and MD5.
 pub const TABLE: [Row; 16] = [
-    row(Word::Auth, "AUTH", BEFORE, Need::SaslLogin, (0, Some(2))),
-    row(Word::Capa, "CAPA", ALWAYS, Need::Nothing, (0, Some(0))),
-    row(Word::Dele, "DELE", AFTER, Need::Nothing, (1, Some(1))),
-    row(Word::Lang, "LANG", ALWAYS, Need::Nothing, (0, Some(1))),
-    row(Word::List, "LIST", AFTER, Need::Nothing, (0, Some(1))),
-    row(Word::Noop, "NOOP", AFTER, Need::Nothing, (0, Some(0))),
-    row(Word::Pass, "PASS", PASS, Need::PasswordLogin, (1, None)),
-    row(Word::Quit, "QUIT", ALWAYS, Need::Nothing, (0, Some(0))),
-    row(Word::Retr, "RETR", AFTER, Need::Nothing, (1, Some(1))),
-    row(Word::Rset, "RSET", AFTER, Need::Nothing, (0, Some(0))),
-    row(Word::Stat, "STAT", AFTER, Need::Nothing, (0, Some(0))),
-    row(Word::Stls, "STLS", BEFORE, Need::Upgrade, (0, Some(0))),
-    row(Word::Top, "TOP", AFTER, Need::Nothing, (2, Some(2))),
-    row(Word::Uidl, "UIDL", AFTER, Need::Nothing, (0, Some(1))),
-    row(Word::User, "USER", BEFORE, Need::PasswordLogin, (1, None)),
-    row(Word::Utf8, "UTF8", BEFORE, Need::Nothing, (0, Some(0))),
+    row(Word::Auth, "AUTH", BEFORE, SASL, (0, Some(2))),
+    row(Word::Capa, "CAPA", ALWAYS, None, (0, Some(0))),
+    row(Word::Dele, "DELE", AFTER, None, (1, Some(1))),
+    row(Word::Lang, "LANG", ALWAYS, None, (0, Some(1))),
+    row(Word::List, "LIST", AFTER, None, (0, Some(1))),
+    row(Word::Noop, "NOOP", AFTER, None, (0, Some(0))),
+    row(Word::Pass, "PASS", PASS, PASSWORD, (1, None)),
+    row(Word::Quit, "QUIT", ALWAYS, None, (0, Some(0))),
+    row(Word::Retr, "RETR", AFTER, None, (1, Some(1))),
+    row(Word::Rset, "RSET", AFTER, None, (0, Some(0))),
+    row(Word::Stat, "STAT", AFTER, None, (0, Some(0))),
+    row(Word::Stls, "STLS", BEFORE, UPGRADE, (0, Some(0))),
+    row(Word::Top, "TOP", AFTER, None, (2, Some(2))),
+    row(Word::Uidl, "UIDL", AFTER, None, (0, Some(1))),
+    row(Word::User, "USER", BEFORE, PASSWORD, (1, None)),
+    row(Word::Utf8, "UTF8", BEFORE, None, (0, Some(0))),
 ];
 
 /// The row of a word in any letter case (RFC 1939 section 3).
@@ -161,19 +134,10 @@ pub fn find(name: &[u8]) -> Option<&'static Row> {
 /// May this command pass?
 #[must_use]
 pub fn check(row: &Row, state: State, door: Door) -> Verdict {
-    let before_login = state != State::Transaction;
-    match row.need {
-        Need::PasswordLogin | Need::SaslLogin if before_login => {
-            let offered = if row.need == Need::SaslLogin { door.sasl } else { door.user };
-            match (offered, door.encrypted) {
-                (true, _) => {}
-                (false, true) => return Verdict::NotOffered,
-                (false, false) => return Verdict::LoginNeedsTls,
-            }
-        }
-        Need::Upgrade if before_login && door.encrypted => return Verdict::AlreadyEncrypted,
-        Need::Upgrade if before_login && !door.stls => return Verdict::CannotEncrypt,
-        _ => {}
+    if let Some(need) = row.need.filter(|_| state != State::Transaction)
+        && let Err(shut) = door.check(need)
+    {
+        return Verdict::Shut(shut);
     }
     if row.states.contains(&state) { Verdict::Go } else { Verdict::WrongState }
 }

@@ -3,9 +3,7 @@
 //! `server` is the server's machine, `client` ours (for the doctor and tests),
 //! `gate` the table of commands, `codec` the bytes, `language` the machine's texts.
 
-use crate::proof::Secret;
-use crate::sasl::Mechanism;
-use zeroize::Zeroizing;
+use crate::login::{self, Turn};
 
 /// What the server's session has to do. All but those marked *answered* stop
 /// the machine until one of its reply methods is called.
@@ -13,25 +11,8 @@ use zeroize::Zeroizing;
 pub enum Event<'a> {
     /// STLS was accepted.
     StartTls,
-    /// USER and PASS were given (USER alone is answered by the machine).
-    Login {
-        /// From USER.
-        user: String,
-        /// From PASS, verbatim.
-        password: Secret,
-    },
-    /// AUTH began.
-    Auth {
-        /// Mechanism, already checked against the offer.
-        mechanism: Mechanism,
-        /// Decoded initial response.
-        initial: Option<Vec<u8>>,
-    },
-    /// The client's next SASL message, decoded; it may be the password, so it is
-    /// wiped when dropped.
-    AuthMessage(Zeroizing<Vec<u8>>),
-    /// The client cancelled with `*`. *Answered.*
-    AuthCancelled,
+    /// A step of a login (USER alone is answered by the machine).
+    Login(Turn),
     /// Total of messages not marked deleted.
     Stat,
     /// One message's size, or all (None).
@@ -66,13 +47,8 @@ pub enum Event<'a> {
 /// What the gate turned away, for the session facts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// USER, PASS or AUTH in clear; `exposed` if a password or initial response came with it.
-    LoginNeedsTls {
-        /// A secret was sent in clear.
-        exposed: bool,
-    },
-    /// A mechanism that is not offered.
-    MechanismNotOffered,
+    /// USER, PASS or AUTH.
+    Login(login::Refusal),
     /// Unknown words, wrong state, bad syntax.
     Syntax,
     /// Too many errors: the machine says so and ends.

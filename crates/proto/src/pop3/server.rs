@@ -15,15 +15,13 @@
 use super::body::Body;
 use super::capa;
 use super::codec::{Arguments, Framed, Lines, number};
-use super::gate::{self, Door, Row, State, Verdict, Word};
+use super::gate::{self, Row, State, Verdict, Word};
 use super::language::{LANGUAGES, Language, Text};
 use super::{Event, Refusal};
+use crate::login::{self, Door, Shut, Turn};
 use crate::machine::{Machine, Tick};
 use crate::proof::{Secret, Security};
 use crate::sasl::{Mechanism, prep};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use zeroize::Zeroizing;
 
 /// What this listener says of itself.
 #[derive(Clone, Debug)]
@@ -202,9 +200,7 @@ impl Server {
 
     /// `+ base64` challenge.
     pub fn auth_challenge(&mut self, challenge: &[u8]) {
-        self.output.extend_from_slice(b"+ ");
-        self.output.extend_from_slice(STANDARD.encode(challenge).as_bytes());
-        self.output.extend_from_slice(b"\r\n");
+        login::challenge("+ ", challenge, &mut self.output);
         self.answered();
         self.wait = Wait::SaslResponse;
     }
@@ -278,9 +274,9 @@ impl Server {
     fn door(&self) -> Door {
         Door {
             encrypted: self.security.is_encrypted(),
-            user: self.offer.user,
+            password: self.offer.user,
             sasl: !self.offer.mechanisms.is_empty(),
-            stls: self.offer.stls && !self.utf8,
+            starttls: self.offer.stls && !self.utf8,
         }
     }
 
@@ -304,10 +300,10 @@ impl Server {
         let rest = line.get(word.len() + 1..).unwrap_or_default();
         match gate::check(row, self.state, self.door()) {
             Verdict::Go => self.command(row, rest),
-            Verdict::LoginNeedsTls => self.login_in_clear(row.word, rest),
-            Verdict::NotOffered => self.refuse(Refusal::MechanismNotOffered, Text::NotOffered),
-            Verdict::AlreadyEncrypted => self.refuse(Refusal::Syntax, Text::TlsActive),
-            Verdict::CannotEncrypt => self.refuse(Refusal::Syntax, Text::TlsUnavailable),
+            Verdict::Shut(Shut::NeedsTls) => self.login_in_clear(row.word, rest),
+            Verdict::Shut(Shut::NotOffered) => self.not_offered(),
+            Verdict::Shut(Shut::AlreadyEncrypted) => self.refuse(Refusal::Syntax, Text::TlsActive),
+            Verdict::Shut(Shut::CannotEncrypt) => self.refuse(Refusal::Syntax, Text::TlsUnavailable),
             Verdict::WrongState => self.refuse(Refusal::Syntax, Text::WrongState),
         }
     }
@@ -332,7 +328,8 @@ impl Server {
             Word::Pass => {
                 self.state = State::ExpectLogin;
                 let user = std::mem::take(&mut self.user);
-                return self.ask(Event::Login { user, password: Secret::new(rest) });
+                let password = Secret::new(rest);
+                return self.ask(Event::Login(Turn::Password { user, password }));
             }
             Word::Quit if self.state == State::Transaction => return self.ask(Event::Update),
             Word::Quit => {
@@ -401,28 +398,18 @@ impl Server {
             self.output.extend_from_slice(b".\r\n");
             return None;
         };
-        let mechanism = std::str::from_utf8(name).ok().and_then(Mechanism::from_name);
-        let Some(mechanism) = mechanism.filter(|mechanism| self.offer.mechanisms.contains(mechanism)) else {
-            return self.refuse(Refusal::MechanismNotOffered, Text::NotOffered);
-        };
-        let initial = match arguments.second {
-            None => None,
-            Some(b"=") => Some(Vec::new()),
-            Some(encoded) => match STANDARD.decode(encoded) {
-                Ok(initial) => Some(initial),
-                Err(_) => return self.refuse(Refusal::Syntax, Text::Base64),
-            },
+        let Some(mechanism) = login::offered(name, &self.offer.mechanisms) else { return self.not_offered() };
+        let Ok(initial) = login::initial(arguments.second) else {
+            return self.refuse(Refusal::Syntax, Text::Base64);
         };
         self.state = State::ExpectLogin;
-        self.ask(Event::Auth { mechanism, initial })
+        self.ask(Event::Login(Turn::Start { mechanism, initial }))
     }
 
     fn sasl_response<'a>(&mut self, line: &[u8]) -> Option<Event<'a>> {
-        if line == b"*" {
-            return self.cancel(Text::Cancelled);
-        }
-        match STANDARD.decode(line) {
-            Ok(message) => self.ask(Event::AuthMessage(Zeroizing::new(message))),
+        match login::message(line) {
+            Ok(Some(message)) => self.ask(Event::Login(Turn::Message(message))),
+            Ok(None) => self.cancel(Text::Cancelled),
             Err(_) => self.cancel(Text::Base64),
         }
     }
@@ -432,7 +419,7 @@ impl Server {
         self.wait = Wait::Command;
         match self.refuse(Refusal::Syntax, text) {
             Some(Event::Refused(Refusal::TooManyErrors)) => Some(Event::Refused(Refusal::TooManyErrors)),
-            _ => Some(Event::AuthCancelled),
+            _ => Some(Event::Login(Turn::Cancelled)),
         }
     }
 
@@ -440,13 +427,17 @@ impl Server {
     fn login_in_clear<'a>(&mut self, word: Word, rest: &[u8]) -> Option<Event<'a>> {
         let exposed = match word {
             Word::Pass => !rest.is_empty(),
-            Word::Auth => initial_is_secret(rest),
+            Word::Auth => login::exposed(rest),
             _ => false,
         };
         let text = std::mem::take(&mut self.offer.needs_tls_text);
-        let event = self.refuse_with(Refusal::LoginNeedsTls { exposed }, &text);
+        let event = self.refuse_with(Refusal::Login(login::Refusal::NeedsTls { exposed }), &text);
         self.offer.needs_tls_text = text;
         event
+    }
+
+    fn not_offered<'a>(&mut self) -> Option<Event<'a>> {
+        self.refuse(Refusal::Login(login::Refusal::NotOffered), Text::NotOffered)
     }
 
     fn refuse<'a>(&mut self, refusal: Refusal, text: Text) -> Option<Event<'a>> {
@@ -615,15 +606,4 @@ impl Machine for Server {
 fn line_limit(limits: &Limits, sasl: bool, start: &[u8]) -> usize {
     let auth = start.get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"AUTH "));
     if sasl || auth { limits.auth_line_bytes_max } else { limits.line_bytes_max }
-}
-
-/// Did the initial response of a refused AUTH give a secret away? The challenge
-/// mechanisms and the user name of LOGIN did not; PLAIN and whatever we do not
-/// know (bearer tokens) did.
-fn initial_is_secret(rest: &[u8]) -> bool {
-    let mut words = rest.split(|&byte| byte == b' ');
-    let name = words.next().and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
-    let initial = words.next().unwrap_or_default();
-    let tells = matches!(Mechanism::from_name(name), None | Some(Mechanism::Plain));
-    tells && !initial.is_empty() && initial != b"="
 }

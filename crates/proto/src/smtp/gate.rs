@@ -7,6 +7,7 @@
 //! that [`admit`] did not let pass. Syntax is not judged here.
 
 use super::{Refusal, Reply, Role};
+use crate::login;
 
 /// The commands that are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -274,7 +275,7 @@ impl Denial {
     #[must_use]
     pub fn refusal(self, exposed: bool) -> Refusal {
         match self {
-            Denial::AuthNeedsTls => Refusal::AuthNeedsTls { exposed },
+            Denial::AuthNeedsTls => Refusal::Login(login::Refusal::NeedsTls { exposed }),
             Denial::TlsFirst => Refusal::NeedsTls,
             Denial::AuthFirst => Refusal::NeedsAuth,
             _ => Refusal::Syntax,

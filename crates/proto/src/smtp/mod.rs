@@ -5,7 +5,7 @@
 //! content ends and what becomes of it) and `listing` (EHLO and HELP). `client` is
 //! ours when we send, with `capabilities`, `replies`, `requests` and `stuffing`.
 
-use crate::sasl::Mechanism;
+use crate::login::{self, Turn};
 use std::fmt;
 
 /// Which conversation a listener holds.
@@ -127,17 +127,8 @@ pub enum Event<'a> {
     },
     /// STARTTLS was accepted: the session lets `drive` shake hands.
     StartTls,
-    /// AUTH began: *answer* with `auth_challenge` or `auth_done`.
-    Auth {
-        /// Mechanism, already checked against the offer.
-        mechanism: Mechanism,
-        /// Decoded initial response.
-        initial: Option<Vec<u8>>,
-    },
-    /// The client's next SASL message, decoded: *answer* as for `Auth`.
-    AuthMessage(Vec<u8>),
-    /// The client cancelled with `*`; answered 501 by the machine.
-    AuthCancelled,
+    /// A step of AUTH: *answer* with `auth_challenge` or `auth_done`.
+    Login(Turn),
     /// *Answer*: 2xx opens the transaction.
     Mail(Mail),
     /// *Answer*: 2xx counts the recipient.
@@ -165,17 +156,12 @@ pub enum Event<'a> {
 /// What the gate turned away by itself, for the session facts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// AUTH in clear; if it carried an initial response, a password was exposed.
-    AuthNeedsTls {
-        /// An initial response came with it.
-        exposed: bool,
-    },
+    /// AUTH.
+    Login(login::Refusal),
     /// MAIL without AUTH on submission.
     NeedsAuth,
     /// Mail command in clear where TLS comes first.
     NeedsTls,
-    /// A mechanism that is not offered.
-    MechanismNotOffered,
     /// VRFY or EXPN.
     Verify,
     /// More recipients than one transaction takes; answered 452, no error of the client's.
@@ -200,12 +186,7 @@ impl fmt::Debug for Event<'_> {
         match self {
             Event::Hello { name } => write!(f, "Hello({name:?})"),
             Event::StartTls => f.write_str("StartTls"),
-            Event::Auth { mechanism, initial } => {
-                let initial = if initial.is_some() { " with initial response" } else { "" };
-                write!(f, "Auth({}{initial})", mechanism.name())
-            }
-            Event::AuthMessage(_) => f.write_str("AuthMessage(..)"),
-            Event::AuthCancelled => f.write_str("AuthCancelled"),
+            Event::Login(turn) => write!(f, "Login({turn:?})"),
             Event::Mail(mail) => write!(f, "{mail:?}"),
             Event::Rcpt(rcpt) => write!(f, "{rcpt:?}"),
             Event::BodyStart => f.write_str("BodyStart"),

@@ -11,11 +11,10 @@ use super::codec::{self, Line};
 use super::gate::{Phase, Standing};
 use super::receipt::Receipt;
 use super::{Event, Refusal, Reply, Role};
+use crate::login;
 use crate::machine::{Machine, Tick};
 use crate::proof::Security;
 use crate::sasl::Mechanism;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 
 mod command;
 
@@ -276,9 +275,7 @@ impl Server {
         }
         self.resume(State::ExpectAuthMessage);
         // Not through `Reply`, which cuts lines: RFC 4954 4 lets challenges be longer.
-        self.output.extend_from_slice(b"334 ");
-        self.output.extend_from_slice(BASE64.encode(challenge).as_bytes());
-        self.output.extend_from_slice(b"\r\n");
+        login::challenge("334 ", challenge, &mut self.output);
     }
 
     /// Ends AUTH: `Ok` opens the door for MAIL; `Err` carries the refusal.

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use proto::imap::gate::{self, Door, Numbers, State, Verdict};
 use proto::imap::server::Server;
 use proto::imap::{Append, Event, Refusal};
+use proto::login;
 use proto::machine::{Machine, Tick};
 use proto::proof::How;
 use std::fmt::Write as _;
@@ -19,19 +20,17 @@ fn transcripts_hold_whole_and_in_every_cut() {
 
 #[test]
 fn gate_matrix() {
-    let door = |encrypted, login: bool, sasl: bool| Door {
-        encrypted,
-        login,
-        sasl,
-        starttls: true,
+    let door = |encrypted, password: bool, sasl: bool| Door {
+        login: login::Door { encrypted, password, sasl, starttls: true },
         compress: true,
         compressed: false,
         uid_only: false,
     };
+    let bare = login::Door { encrypted: false, password: false, sasl: false, starttls: false };
     let doors = [
         ("clear", door(false, false, false)),
         ("clear, login allowed", door(false, true, true)),
-        ("clear, no certificate", Door { starttls: false, ..door(false, false, false) }),
+        ("clear, no certificate", Door { login: bare, ..door(false, false, false) }),
         ("TLS", door(true, true, true)),
         ("TLS, challenge only", door(true, false, true)),
         ("TLS, no COMPRESS", Door { compress: false, ..door(true, true, true) }),
@@ -45,6 +44,7 @@ fn gate_matrix() {
         for (name, door) in &doors {
             let columns = State::ALL.map(|state| match gate::check(row, state, *door) {
                 Verdict::Go => "yes".to_owned(),
+                Verdict::Shut(why) => format!("{why:?}"),
                 other => format!("{other:?}"),
             });
             let held = if row.numbers == Numbers::SequenceHeld { "no" } else { "yes" };
@@ -69,7 +69,7 @@ fn inside() -> Server {
 
 fn inside_of(setup: &Setup) -> Server {
     let mut server = setup.server(setup.security(), Tick(0));
-    assert!(matches!(server.receive(b"a LOGIN b c\r\n", Tick(0)).1, Some(Event::Login { .. })));
+    assert!(matches!(server.receive(b"a LOGIN b c\r\n", Tick(0)).1, Some(Event::Login(_))));
     server.logged_in("in");
     server.output().clear();
     server
@@ -164,7 +164,7 @@ fn a_password_is_not_asked_for_in_clear() {
             }
         };
         let Some(Event::Refused(refusal)) = event else { panic!("{line}: {event:?}") };
-        assert_eq!(refusal, Refusal::LoginNeedsTls { exposed }, "{line}");
+        assert_eq!(refusal, Refusal::Login(login::Refusal::NeedsTls { exposed }), "{line}");
         assert_eq!(said(&mut server), "a NO [PRIVACYREQUIRED] Encryption required: use TLS\r\n");
     }
 }

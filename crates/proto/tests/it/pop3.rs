@@ -2,6 +2,7 @@
 //! arbitrary bytes, all against the bare machine with a small fixed maildrop.
 
 use proptest::prelude::*;
+use proto::login;
 use proto::machine::{Machine, Tick};
 use proto::pop3::client::{self, Client, Expect};
 use proto::pop3::gate::{self, State};
@@ -36,9 +37,13 @@ fn outcome(row: &gate::Row, state: State, setup: &Setup) -> String {
     };
     let line = format!("{}{arguments}\r\n", row.name);
     match talk.server.receive(line.as_bytes(), Tick(0)).1 {
-        Some(Event::Refused(Refusal::LoginNeedsTls { exposed: true })) => "needs TLS, exposed".to_owned(),
-        Some(Event::Refused(Refusal::LoginNeedsTls { exposed: false })) => "needs TLS".to_owned(),
-        Some(Event::Refused(Refusal::MechanismNotOffered)) => "not offered".to_owned(),
+        Some(Event::Refused(Refusal::Login(login::Refusal::NeedsTls { exposed: true }))) => {
+            "needs TLS, exposed".to_owned()
+        }
+        Some(Event::Refused(Refusal::Login(login::Refusal::NeedsTls { exposed: false }))) => {
+            "needs TLS".to_owned()
+        }
+        Some(Event::Refused(Refusal::Login(login::Refusal::NotOffered))) => "not offered".to_owned(),
         Some(Event::Refused(_)) => {
             String::from_utf8_lossy(talk.server.output()).trim_end().trim_start_matches("-ERR ").to_owned()
         }

@@ -167,9 +167,7 @@ impl ImapSession {
 
     fn refused(&self, refusal: Refusal) {
         match refusal {
-            Refusal::LoginNeedsTls { exposed: true } => self.fact(Outcome::NeedsTlsExposed),
-            Refusal::LoginNeedsTls { exposed: false } => self.fact(Outcome::NeedsTls),
-            Refusal::MechanismNotOffered => self.fact(Outcome::MechanismRefused),
+            Refusal::Login(refusal) => self.fact(refusal.into()),
             Refusal::Syntax | Refusal::TooManyErrors => {}
         }
     }
@@ -213,23 +211,16 @@ impl Session for ImapSession {
     }
 
     async fn event<'a>(&mut self, event: <Server as Machine>::Event<'a>, wire: &mut Wire<'_>) -> Next {
-        let security = self.machine.security().clone();
-        let place = Place { app: &self.app, origin: &self.origin, security: &security, client: &self.client };
         match event {
             Event::StartTls => return Next::StartTls,
-            Event::Login { user, password } => {
-                let login = self.exchange.password(place, user, password).await;
-                self.login_step(login);
+            Event::Login(turn) => {
+                let security = self.machine.security().clone();
+                let place =
+                    Place { app: &self.app, origin: &self.origin, security: &security, client: &self.client };
+                if let Some(login) = self.exchange.turn(place, turn).await {
+                    self.login_step(login);
+                }
             }
-            Event::Auth { mechanism, initial } => {
-                let login = self.exchange.start(place, mechanism, initial).await;
-                self.login_step(login);
-            }
-            Event::AuthMessage(message) => {
-                let login = self.exchange.message(place, &message).await;
-                self.login_step(login);
-            }
-            Event::AuthCancelled => self.exchange.cancel(place),
             Event::Command(command) => return Box::pin(self.command(*command, wire)).await,
             Event::Append(step) => imap::append::step(self, step).await,
             Event::IdleDone => return Box::pin(imap::idle::done(self, wire)).await,

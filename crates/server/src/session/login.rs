@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::auth::{self, Refused};
 use crate::clock::unix_now;
 use crate::facts::{self, Outcome};
+use proto::login::Turn;
 use proto::proof::{Authenticated, Secret, Security};
 use proto::sasl::{self, Failure, Mechanism, Question, Step};
 use proto::service::policy::Denied;
@@ -60,8 +61,21 @@ pub struct Place<'a> {
 }
 
 impl Exchange {
+    /// The client's turn; `None`: it gave up, or went away after it had seen that it failed.
+    pub async fn turn(&mut self, place: Place<'_>, turn: Turn) -> Option<Login> {
+        match turn {
+            Turn::Password { user, password } => Some(self.password(place, user, password).await),
+            Turn::Start { mechanism, initial } => Some(self.start(place, mechanism, initial).await),
+            Turn::Message(message) => Some(self.message(place, &message).await),
+            Turn::Cancelled => {
+                self.cancel(place);
+                None
+            }
+        }
+    }
+
     /// AUTH with a mechanism from the offer.
-    pub async fn start(&mut self, place: Place<'_>, mechanism: Mechanism, initial: Option<Vec<u8>>) -> Login {
+    async fn start(&mut self, place: Place<'_>, mechanism: Mechanism, initial: Option<Vec<u8>>) -> Login {
         let nonce: [u8; 24] = rand::random();
         let offered = place.app.mechanisms(&place.origin.listener, place.security);
         let host = &place.app.settings.model.host;
@@ -72,7 +86,7 @@ impl Exchange {
     }
 
     /// The client's next message.
-    pub async fn message(&mut self, place: Place<'_>, message: &[u8]) -> Login {
+    async fn message(&mut self, place: Place<'_>, message: &[u8]) -> Login {
         let Some(running) = &mut self.running else { return Login::Failed(Failure::Malformed) };
         if let Some(user) = running.proved.take() {
             // RFC 4422 3.6: the answer to additional data is empty.
@@ -88,8 +102,7 @@ impl Exchange {
         self.walk(place, step).await
     }
 
-    /// The client gave up, or went away after it had seen that it failed.
-    pub fn cancel(&mut self, place: Place<'_>) {
+    fn cancel(&mut self, place: Place<'_>) {
         let Some(running) = self.running.take() else { return };
         match running.server.cancel() {
             Failure::Aborted => {}
@@ -97,8 +110,7 @@ impl Exchange {
         }
     }
 
-    /// USER and PASS of POP3.
-    pub async fn password(&mut self, place: Place<'_>, user: String, password: Secret) -> Login {
+    async fn password(&mut self, place: Place<'_>, user: String, password: Secret) -> Login {
         let context = self.context(place);
         match place.app.auth.login(context, &user, password).await {
             Ok(who) => succeed(place, who),

@@ -57,9 +57,7 @@ impl Pop3Session {
 
     fn refused(&self, refusal: Refusal) {
         match refusal {
-            Refusal::LoginNeedsTls { exposed: true } => self.fact(Outcome::NeedsTlsExposed),
-            Refusal::LoginNeedsTls { exposed: false } => self.fact(Outcome::NeedsTls),
-            Refusal::MechanismNotOffered => self.fact(Outcome::MechanismRefused),
+            Refusal::Login(refusal) => self.fact(refusal.into()),
             Refusal::Syntax | Refusal::TooManyErrors => {}
         }
     }
@@ -307,28 +305,12 @@ impl Session for Pop3Session {
     async fn event<'a>(&mut self, event: <Server as Machine>::Event<'a>, wire: &mut Wire<'_>) -> Next {
         match event {
             Event::StartTls => return Next::StartTls,
-            Event::Login { user, password } => {
+            Event::Login(turn) => {
                 let security = self.machine.security().clone();
                 let place = Place { app: &self.app, origin: &self.origin, security: &security, client: "" };
-                let login = self.exchange.password(place, user, password).await;
-                self.login_step(login).await;
-            }
-            Event::Auth { mechanism, initial } => {
-                let security = self.machine.security().clone();
-                let place = Place { app: &self.app, origin: &self.origin, security: &security, client: "" };
-                let login = self.exchange.start(place, mechanism, initial).await;
-                self.login_step(login).await;
-            }
-            Event::AuthMessage(message) => {
-                let security = self.machine.security().clone();
-                let place = Place { app: &self.app, origin: &self.origin, security: &security, client: "" };
-                let login = self.exchange.message(place, &message).await;
-                self.login_step(login).await;
-            }
-            Event::AuthCancelled => {
-                let security = self.machine.security().clone();
-                let place = Place { app: &self.app, origin: &self.origin, security: &security, client: "" };
-                self.exchange.cancel(place);
+                if let Some(login) = self.exchange.turn(place, turn).await {
+                    self.login_step(login).await;
+                }
             }
             Event::Stat => {
                 let Some(drop) = &self.drop else { return self.no_maildrop() };

@@ -99,10 +99,9 @@ impl SmtpSession {
 
     fn refused(&self, refusal: Refusal) {
         match refusal {
-            Refusal::AuthNeedsTls { exposed: true } => self.fact(Outcome::NeedsTlsExposed),
-            Refusal::AuthNeedsTls { exposed: false } | Refusal::NeedsTls => self.fact(Outcome::NeedsTls),
+            Refusal::Login(refusal) => self.fact(refusal.into()),
+            Refusal::NeedsTls => self.fact(Outcome::NeedsTls),
             Refusal::NeedsAuth => self.fact(Outcome::NeedsAuth),
-            Refusal::MechanismNotOffered => self.fact(Outcome::MechanismRefused),
             Refusal::Verify | Refusal::TooManyRecipients | Refusal::Syntax | Refusal::TooManyErrors => {}
         }
     }
@@ -400,25 +399,13 @@ impl Session for SmtpSession {
                 self.transaction = None;
             }
             Event::StartTls => return Next::StartTls,
-            Event::Auth { mechanism, initial } => {
+            Event::Login(turn) => {
                 let security = self.machine.security().clone();
                 let place =
                     Place { app: &self.app, origin: &self.origin, security: &security, client: &self.client };
-                let login = self.exchange.start(place, mechanism, initial).await;
-                self.login_step(login);
-            }
-            Event::AuthMessage(message) => {
-                let security = self.machine.security().clone();
-                let place =
-                    Place { app: &self.app, origin: &self.origin, security: &security, client: &self.client };
-                let login = self.exchange.message(place, &message).await;
-                self.login_step(login);
-            }
-            Event::AuthCancelled => {
-                let security = self.machine.security().clone();
-                let place =
-                    Place { app: &self.app, origin: &self.origin, security: &security, client: &self.client };
-                self.exchange.cancel(place);
+                if let Some(login) = self.exchange.turn(place, turn).await {
+                    self.login_step(login);
+                }
             }
             Event::Mail(mail) => self.mail(mail),
             Event::Rcpt(rcpt) => self.rcpt(rcpt),

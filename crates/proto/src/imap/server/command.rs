@@ -11,9 +11,7 @@ use crate::imap::language::text;
 use crate::imap::parse::{self, Announced};
 use crate::imap::set::SetOrSaved;
 use crate::imap::{Event, Refusal};
-use crate::sasl::Mechanism;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use crate::login::{self, Shut, Turn};
 use zeroize::Zeroizing;
 
 /// Stops the path of a command: it was refused, with what is to be told of it.
@@ -119,24 +117,23 @@ impl Server {
         };
         match gate::check(row, self.state, self.door()) {
             Verdict::Go => Ok((row, head.arguments)),
-            Verdict::LoginNeedsTls => {
+            Verdict::Shut(Shut::NeedsTls) => {
                 let rest = text.get(head.arguments..).unwrap_or_default();
                 let exposed = if row.name == "LOGIN" {
                     // A client that waits to send a literal has not sent its password yet.
                     !rest.is_empty() && !ahead.is_some_and(|announced| announced.sync)
                 } else {
-                    initial_is_secret(rest)
+                    login::exposed(rest)
                 };
-                let refusal = Some(Refusal::LoginNeedsTls { exposed });
+                let refusal = Some(Refusal::Login(login::Refusal::NeedsTls { exposed }));
                 let text = self.offer.needs_tls_text.clone();
                 Err(self.refuse(refusal, Condition::No, Some(Code::PrivacyRequired), text))
             }
-            Verdict::NotOffered => {
-                let text = if row.name == "LOGIN" { text::NO_LOGIN } else { text::NOT_OFFERED };
-                Err(self.refuse(Some(Refusal::MechanismNotOffered), Condition::No, Some(Code::Cannot), text))
+            Verdict::Shut(Shut::NotOffered) => {
+                Err(self.not_offered(if row.name == "LOGIN" { text::NO_LOGIN } else { text::NOT_OFFERED }))
             }
-            Verdict::AlreadyEncrypted => bug(self, text::TLS_ACTIVE),
-            Verdict::CannotEncrypt => bug(self, text::TLS_UNAVAILABLE),
+            Verdict::Shut(Shut::AlreadyEncrypted) => bug(self, text::TLS_ACTIVE),
+            Verdict::Shut(Shut::CannotEncrypt) => bug(self, text::TLS_UNAVAILABLE),
             Verdict::CannotCompress => bug(self, text::COMPRESS_UNAVAILABLE),
             Verdict::Compressed => bug(self, text::COMPRESSED),
             Verdict::LoggedIn => bug(self, text::LOGGED_IN),
@@ -145,6 +142,11 @@ impl Server {
             Verdict::Selected => bug(self, text::SELECTED),
             Verdict::UidRequired => Err(self.uid_required()),
         }
+    }
+
+    fn not_offered<'a>(&mut self, text: &'static str) -> Stopped<'a> {
+        let refusal = Refusal::Login(login::Refusal::NotOffered);
+        self.refuse(Some(refusal), Condition::No, Some(Code::Cannot), text)
     }
 
     fn uid_required<'a>(&mut self) -> Stopped<'a> {
@@ -179,7 +181,7 @@ impl Server {
             "STARTTLS" => self.ask(Event::StartTls),
             "ENABLE" => self.enable(rest),
             "LOGIN" => match parse::login(rest) {
-                Ok((user, password)) => self.ask(Event::Login { user, password }),
+                Ok((user, password)) => self.ask(Event::Login(Turn::Password { user, password })),
                 Err(fault) => self.refuse_fault(&fault),
             },
             "AUTHENTICATE" => self.authenticate(rest),
@@ -242,21 +244,13 @@ impl Server {
             Ok(parsed) => parsed,
             Err(fault) => return self.refuse_fault(&fault),
         };
-        let mechanism =
-            Mechanism::from_name(&name).filter(|mechanism| self.offer.mechanisms.contains(mechanism));
-        let Some(mechanism) = mechanism else {
-            let refusal = Some(Refusal::MechanismNotOffered);
-            return self.refuse(refusal, Condition::No, Some(Code::Cannot), text::NOT_OFFERED);
+        let Some(mechanism) = login::offered(name.as_bytes(), &self.offer.mechanisms) else {
+            return self.not_offered(text::NOT_OFFERED);
         };
-        let initial = match initial {
-            None => None,
-            Some(b"=") => Some(Vec::new()),
-            Some(encoded) => match STANDARD.decode(encoded) {
-                Ok(initial) => Some(initial),
-                Err(_) => return self.refuse_syntax(text::BASE64),
-            },
-        };
-        self.ask(Event::Auth { mechanism, initial })
+        match login::initial(initial) {
+            Ok(initial) => self.ask(Event::Login(Turn::Start { mechanism, initial })),
+            Err(_) => self.refuse_syntax(text::BASE64),
+        }
     }
 
     /// The client's turn in a SASL exchange.
@@ -265,11 +259,9 @@ impl Server {
             let long = matches!(framed, Framed::TooLong);
             return self.cancel(if long { text::LINE_TOO_LONG } else { text::LINE_BYTES });
         };
-        if &*line == b"*" {
-            return self.cancel(text::CANCELLED);
-        }
-        match STANDARD.decode(&*line) {
-            Ok(message) => self.ask(Event::AuthMessage(Zeroizing::new(message))),
+        match login::message(&line) {
+            Ok(Some(message)) => self.ask(Event::Login(Turn::Message(message))),
+            Ok(None) => self.cancel(text::CANCELLED),
             Err(_) => self.cancel(text::BASE64),
         }
     }
@@ -278,7 +270,7 @@ impl Server {
     fn cancel<'a>(&mut self, text: &'static str) -> Option<Event<'a>> {
         match self.refuse_syntax(text) {
             Some(Event::Refused(Refusal::TooManyErrors)) => Some(Event::Refused(Refusal::TooManyErrors)),
-            _ => Some(Event::AuthCancelled),
+            _ => Some(Event::Login(Turn::Cancelled)),
         }
     }
 }
@@ -286,17 +278,6 @@ impl Server {
 /// Commands whose literals pass through.
 fn streams(row: &Row) -> bool {
     matches!(row.name, "APPEND" | "REPLACE" | "UID REPLACE")
-}
-
-/// Did the initial response of a refused AUTHENTICATE give a secret away? The challenge
-/// mechanisms and the user name of LOGIN did not; PLAIN and whatever we do not
-/// know (bearer tokens) did.
-fn initial_is_secret(rest: &[u8]) -> bool {
-    let mut words = rest.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
-    let name = words.next().and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
-    let initial = words.next().unwrap_or_default();
-    let tells = matches!(Mechanism::from_name(name), None | Some(Mechanism::Plain));
-    tells && !initial.is_empty() && initial != b"="
 }
 
 /// Sequence numbers inside a command whose word says nothing of them: refused with UIDONLY (RFC 9586 section 3), and no

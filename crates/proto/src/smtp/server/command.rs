@@ -1,12 +1,12 @@
 //! The commands, one function each, and the content that follows some of them.
 
-use super::{BASE64, Question, Server, State, Step};
+use super::{Question, Server, State, Step};
+use crate::login::{self, Turn};
 use crate::sasl::Mechanism;
 use crate::smtp::codec::{self, Terms};
 use crate::smtp::gate::{self, Phase, Word};
 use crate::smtp::receipt::{Got, Receipt};
 use crate::smtp::{Body, Event, Refusal, Reply, Role, listing};
-use base64::Engine as _;
 
 impl Server {
     pub(super) fn broken_line(&mut self) -> Event<'static> {
@@ -23,7 +23,7 @@ impl Server {
             if row.word == Word::Bdat {
                 return self.unwanted_chunk(args, used, reply, denial.refusal(false));
             }
-            let exposed = carries_initial_response(args);
+            let exposed = login::exposed(args.as_bytes());
             return Step::Event(used, self.refuse(&reply, denial.refusal(exposed)));
         }
         if !args.is_empty() && matches!(row.word, Word::StartTls | Word::Data | Word::Rset | Word::Quit) {
@@ -115,39 +115,29 @@ impl Server {
             let text = "Syntax: AUTH MECHANISM [initial-response in base64]";
             return self.refuse(&Reply::new(501, (5, 5, 4), text), Refusal::Syntax);
         };
-        let mechanism = Mechanism::from_name(name);
-        let Some(mechanism) = mechanism.filter(|m| self.offer.mechanisms.contains(m)) else {
-            if mechanism.is_some() && !self.security.is_encrypted() {
+        let Some(mechanism) = login::offered(name.as_bytes(), &self.offer.mechanisms) else {
+            if Mechanism::from_name(name).is_some() && !self.security.is_encrypted() {
                 // RFC 4954 6: known, but not without encryption.
                 let reply = Reply::new(538, (5, 7, 11), self.offer.needs_tls_text.clone());
-                let exposed = carries_initial_response(args);
-                return self.refuse(&reply, Refusal::AuthNeedsTls { exposed });
+                let exposed = login::exposed(args.as_bytes());
+                return self.refuse(&reply, Refusal::Login(login::Refusal::NeedsTls { exposed }));
             }
             let offered: Vec<_> = self.offer.mechanisms.iter().map(|m| m.name()).collect();
             let text = format!("Mechanism not offered; offered are {}", offered.join(" "));
-            return self.refuse(&Reply::new(504, (5, 5, 4), text), Refusal::MechanismNotOffered);
+            return self
+                .refuse(&Reply::new(504, (5, 5, 4), text), Refusal::Login(login::Refusal::NotOffered));
         };
-        let initial = match initial {
-            None => None,
-            // RFC 4954 4: `=` is an initial response of no octets.
-            Some("=") => Some(Vec::new()),
-            Some(encoded) => match BASE64.decode(encoded) {
-                Ok(decoded) => Some(decoded),
-                Err(_) => {
-                    let reply = Reply::new(501, (5, 5, 2), "The initial response is not valid base64");
-                    return self.refuse(&reply, Refusal::Syntax);
-                }
-            },
+        let Ok(initial) = login::initial(initial.map(str::as_bytes)) else {
+            let reply = Reply::new(501, (5, 5, 2), "The initial response is not valid base64");
+            return self.refuse(&reply, Refusal::Syntax);
         };
-        self.ask(Question::Auth, Event::Auth { mechanism, initial })
+        self.ask(Question::Auth, Event::Login(Turn::Start { mechanism, initial }))
     }
 
     pub(super) fn auth_message(&mut self, text: &str) -> Event<'static> {
-        if text == "*" {
-            return self.cancel_auth((501, (5, 7, 0)), "Authentication cancelled");
-        }
-        match BASE64.decode(text) {
-            Ok(message) => self.ask(Question::Auth, Event::AuthMessage(message)),
+        match login::message(text.as_bytes()) {
+            Ok(Some(message)) => self.ask(Question::Auth, Event::Login(Turn::Message(message))),
+            Ok(None) => self.cancel_auth((501, (5, 7, 0)), "Authentication cancelled"),
             Err(_) => self.cancel_auth((501, (5, 5, 2)), "Not valid base64"),
         }
     }
@@ -157,7 +147,7 @@ impl Server {
         self.say(&Reply::new(code.0, code.1, text));
         self.errors += 1;
         self.end_if_too_many_errors();
-        Event::AuthCancelled
+        Event::Login(Turn::Cancelled)
     }
 
     fn terms(&self) -> Terms {
@@ -300,9 +290,4 @@ impl Server {
             }
         }
     }
-}
-
-/// True if AUTH came with credentials in its line.
-fn carries_initial_response(args: &str) -> bool {
-    args.split_ascii_whitespace().nth(1).is_some_and(|initial| initial != "=")
 }
