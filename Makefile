@@ -3,7 +3,7 @@
 # Foreign clients that judge the service in the tests.
 TEST_PACKAGES = curl swaks libnet-ssleay-perl libdigest-hmac-perl libauthen-sasl-perl \
 	msmtp mpop fetchmail getmail6 gsasl openssl python3 strace \
-	isync neomutt tmux chromium pebble
+	isync neomutt tmux chromium pebble thunderbird xvfb
 # What the C and assembler parts of dependencies (SQLite, AWS-LC) are built with.
 BUILD_PACKAGES = gcc g++ make libc6-dev
 PACKAGES = tools/install-packages.sh

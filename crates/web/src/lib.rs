@@ -96,6 +96,7 @@ impl Handler for Web {
             let answer = inner.answer(&ask);
             tracing::debug!(
                 peer = %ask.peer.ends.peer.ip(),
+                encrypted = ask.peer.encrypted,
                 method = %ask.method,
                 host = ask.host,
                 path = ask.path,

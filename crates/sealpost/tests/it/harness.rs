@@ -79,6 +79,12 @@ impl Server {
         }
     }
 
+    /// What a demo of the harness has logged so far.
+    pub fn log(&self) -> String {
+        let dir = Path::new(&self.ca).ancestors().nth(3).expect("the data directory lies in the demo's own");
+        std::fs::read_to_string(dir.join("log")).expect("log")
+    }
+
     /// Sends a message over SMTP with curl, the client that tests trust for it.
     pub fn send(&self, from: &User, to: &str, message: &[u8]) {
         let dir = tempfile::tempdir().expect("tempdir");
@@ -129,6 +135,11 @@ pub fn demo() -> &'static Server {
 
 /// A demo of that preset, which runs until the test binary ends.
 pub fn demo_of(preset: &'static str) -> Server {
+    demo_with(preset, "info")
+}
+
+/// The same, logging at this level.
+pub fn demo_with(preset: &'static str, level: &'static str) -> Server {
     let dir = tempfile::tempdir().expect("tempdir").keep();
     let file = dir.join("server.toml");
     let describe = file.display().to_string();
@@ -138,7 +149,7 @@ pub fn demo_of(preset: &'static str) -> Server {
     std::thread::spawn(move || {
         let mut child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_sealpost"), "demo", "--preset", preset])
-            .args(["--describe", &describe, "--data", &data, "--log", "info"])
+            .args(["--describe", &describe, "--data", &data, "--log", level])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(dir.join("log")).expect("log"))

@@ -16,6 +16,7 @@ mod presets;
 mod python;
 mod senders;
 mod skips;
+mod thunderbird;
 mod web_curl;
 mod web_pages;
 mod wire;
