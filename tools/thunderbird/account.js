@@ -37,12 +37,12 @@ async function until(what, ask) {
 }
 
 const hub = () => find(main().document, "account-hub-email");
-const step = () => [...hub().querySelectorAll("[id$=Subview]")].find(view => !view.hidden);
+const step = () => [...(hub()?.querySelectorAll("[id$=Subview]") ?? [])].find(view => !view.hidden);
 
-// What a person would see: the step, and the notification above it.
+// What a person would see: the step, and the notification above it. Between two steps there is none.
 function shown() {
-  if (!hub() || !step()) {
-    return null;
+  if (!step()) {
+    return { step: "", notice: "", error: false };
   }
   const notice = find(step(), "#emailFormNotification:not([hidden])");
   return {
@@ -75,7 +75,7 @@ async function ask(name, address) {
   if (!hub()) {
     await main().openAccountHub("MAIL");
   }
-  const field = await until("the form", () => hub() && step()?.id == "emailAutoConfigSubview" && find(hub(), "#email"));
+  const field = await until("the form", () => step()?.id == "emailAutoConfigSubview" && find(hub(), "#email"));
   find(hub(), "#realName").setUserInput(name);
   field.setUserInput(address);
   await forward();
@@ -83,7 +83,14 @@ async function ask(name, address) {
 
 // What the hub says that it has found.
 async function found() {
-  await until("settings", () => step()?.id == "emailConfigFoundSubview" && !hub().classList.contains("busy"));
+  await until("settings", () => {
+    const now = shown();
+    // After a search in vain the hub asks for everything by hand, and where it needs one, for a password.
+    if (!["", "emailAutoConfigSubview", "emailConfigFoundSubview"].includes(now.step) || now.error) {
+      throw new Error(`nothing found: ${JSON.stringify(now)}`);
+    }
+    return now.step == "emailConfigFoundSubview" && !hub().classList.contains("busy");
+  });
   const view = step();
   const said = id => view.querySelector(`#${id}`)?.textContent ?? "";
   return {
