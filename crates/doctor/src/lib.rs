@@ -15,15 +15,16 @@ pub mod provider;
 pub mod render;
 pub mod roots;
 pub mod seen;
+mod typed;
 pub mod verdict;
 
 pub use answer::{Actor, Answer, Exit, Finding, Level};
+pub use typed::{Mistyped, Now, Target};
 
 use net::dns::Resolver;
 use proto::guide::Lang;
 use proto::proof::Secret;
 use proto::service::{Protection, Protocol};
-use std::str::FromStr;
 use std::time::Duration;
 
 /// What is asked.
@@ -77,54 +78,11 @@ impl Question {
             endpoints: lookup::Endpoints::default(),
         }
     }
-}
 
-/// A setting that the person has today, `imap:143:none`, with a host if they said one (`imap:mail.example.com:143:none`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Now {
-    /// IMAP, POP3 or submission.
-    pub protocol: Protocol,
-    /// The host that they typed.
-    pub host: Option<String>,
-    /// The port.
-    pub port: u16,
-    /// `none` is [`Protection::Clear`].
-    pub protection: Protection,
-    /// "Secure Password Authentication (SPA)" is on.
-    pub spa: bool,
-}
-
-impl FromStr for Now {
-    type Err = String;
-
-    /// `imap:143:none`, `imap:mail.example.com:143:none`, `smtp:587:starttls:spa`. The security is `ssl`, `starttls` or `none`.
-    fn from_str(text: &str) -> Result<Now, String> {
-        let usage =
-            || format!("\"{text}\" is not of the form PROTOCOL:[HOST:]PORT:SECURITY, such as imap:PORT:ssl");
-        let lower = text.trim().to_ascii_lowercase();
-        let (protocol, rest) = lower.split_once(':').ok_or_else(usage)?;
-        let (rest, spa) = rest.strip_suffix(":spa").map_or((rest, false), |rest| (rest, true));
-        let (rest, security) = rest.rsplit_once(':').ok_or_else(usage)?;
-        let (host, port) = rest.rsplit_once(':').map_or((None, rest), |(host, port)| (Some(host), port));
-        let protocol = match protocol {
-            "imap" => Protocol::Imap,
-            "pop3" | "pop" => Protocol::Pop3,
-            "submission" | "smtp" => Protocol::Submission,
-            other => return Err(format!("\"{other}\" is none of imap, pop3 and smtp")),
-        };
-        let protection = match security {
-            "ssl" | "tls" | "ssl/tls" | "implicit" => Protection::Implicit,
-            "starttls" | "stls" => Protection::StartTls,
-            "none" | "clear" | "plain" => Protection::Clear,
-            other => return Err(format!("\"{other}\" is none of ssl, starttls and none")),
-        };
-        let port = port.parse().ok().filter(|port| *port != 0);
-        let port = port.ok_or_else(|| format!("\"{rest}\" does not end in a port between 1 and 65535"))?;
-        let host = host.map(|host| host.trim_start_matches('[').trim_end_matches([']', '.']).to_owned());
-        if host.as_ref().is_some_and(|host| host.is_empty() || host.contains(['/', '@', ' '])) {
-            return Err(usage());
-        }
-        Ok(Now { protocol, host, port, protection, spa })
+    /// A question about what somebody typed, otherwise as [`Question::about`].
+    #[must_use]
+    pub fn of(target: Target) -> Question {
+        Question { address: target.address, is_host: target.is_host, ..Question::about(target.domain) }
     }
 }
 
@@ -246,44 +204,4 @@ pub async fn examine(
 #[cfg(test)]
 mod tests {
     pub mod sample;
-
-    use super::*;
-
-    #[test]
-    fn settings_of_today_are_read() {
-        let now = |host: Option<&str>, protocol, port, protection, spa| Now {
-            protocol,
-            host: host.map(str::to_owned),
-            port,
-            protection,
-            spa,
-        };
-        for (text, expected) in [
-            ("imap:143:none", now(None, Protocol::Imap, 143, Protection::Clear, false)),
-            (
-                "POP3:mail.Example.com:995:SSL",
-                now(Some("mail.example.com"), Protocol::Pop3, 995, Protection::Implicit, false),
-            ),
-            ("smtp:587:starttls:spa", now(None, Protocol::Submission, 587, Protection::StartTls, true)),
-            (
-                "imap:[2001:db8::1]:993:ssl/tls",
-                now(Some("2001:db8::1"), Protocol::Imap, 993, Protection::Implicit, false),
-            ),
-        ] {
-            assert_eq!(text.parse(), Ok(expected), "{text}");
-        }
-        for text in [
-            "",
-            "imap",
-            "imap:993",
-            "imap:0:ssl",
-            "imap:99999:ssl",
-            "imap:993:maybe",
-            "nntp:119:none",
-            "imap::993:ssl",
-            "imap:a b:993:ssl",
-        ] {
-            assert!(text.parse::<Now>().is_err(), "{text}");
-        }
-    }
 }

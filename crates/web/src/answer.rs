@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
+use std::fmt::Display;
 
 /// How long an answer may be kept by those who got it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +69,7 @@ impl Answer {
     }
 
     /// A sentence for whoever reads it; never words of the request.
-    pub(crate) fn plain(status: StatusCode, text: &'static str) -> Answer {
+    pub(crate) fn plain(status: StatusCode, text: impl Display) -> Answer {
         Answer::new(status, kind::TEXT, format!("{text}\n"))
     }
 

@@ -6,9 +6,9 @@
 use super::{Failure, guide, operate};
 use crate::settings::unit;
 use clap::Args;
-use doctor::{Exit, Limits, Now, Progress, Question, Sources, render, roots};
+use doctor::{Exit, Limits, Now, Progress, Question, Scope, Sources, Target, render, roots};
 use indicatif::{ProgressBar, ProgressStyle};
-use net::dns::{Resolver, a_labels};
+use net::dns::Resolver;
 use proto::guide::Lang;
 use proto::proof::Secret;
 use proto::service::ports;
@@ -178,7 +178,8 @@ impl Doctor {
     }
 
     fn question(&self) -> Result<Question, Failure> {
-        let target = Target::read(&self.target)?;
+        let target = Target::read(&self.target, Scope::Anywhere)
+            .map_err(|mistyped| Failure(format!("\"{}\" is {mistyped}", self.target.trim())))?;
         if self.login && target.address.is_none() {
             return Err(Failure(
                 "to sign in the doctor needs the full address, such as me@example.com".to_owned(),
@@ -191,8 +192,6 @@ impl Doctor {
             ..Limits::default()
         };
         Ok(Question {
-            address: target.address,
-            is_host: target.is_host,
             now: self.now.clone(),
             client: self.client.clone(),
             password,
@@ -200,45 +199,9 @@ impl Doctor {
             limits,
             lang: self.lang.unwrap_or_else(guide::locale),
             extra_roots: self.ca.as_deref().map(authorities).transpose()?.unwrap_or_default(),
-            ..Question::about(target.domain)
+            ..Question::of(target)
         })
     }
-}
-
-/// What the doctor is asked about.
-#[derive(Debug, PartialEq, Eq)]
-struct Target {
-    address: Option<String>,
-    domain: String,
-    is_host: bool,
-}
-
-impl Target {
-    fn read(text: &str) -> Result<Target, Failure> {
-        let text = text.trim();
-        let fault = |what: &str| {
-            Failure(format!("\"{text}\" is {what}; say me@example.com, @example.com or mail.example.com"))
-        };
-        let Some((local, domain)) = text.rsplit_once('@') else {
-            let ip = text.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-            let domain =
-                ip.map(|ip| ip.to_string()).ok().or_else(|| a_labels(text).filter(|name| plain(name)));
-            return domain
-                .map(|domain| Target { address: None, domain, is_host: true })
-                .ok_or_else(|| fault("no server name"));
-        };
-        let domain = a_labels(domain).filter(|name| plain(name)).ok_or_else(|| fault("no mail address"))?;
-        if local.chars().any(|c| c.is_control() || c == '@') {
-            return Err(fault("no mail address"));
-        }
-        let address = (!local.is_empty()).then(|| format!("{local}@{domain}"));
-        Ok(Target { address, domain, is_host: false })
-    }
-}
-
-/// Names of hosts and not of wildcards, and no single words, which only the local network knows.
-fn plain(name: &str) -> bool {
-    !name.starts_with('*') && (name.contains('.') || name == "localhost")
 }
 
 /// The password, without echo from a terminal, else a line of standard input.
@@ -306,38 +269,6 @@ fn now() -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn targets() {
-        let target = |address: Option<&str>, domain: &str, is_host| Target {
-            address: address.map(str::to_owned),
-            domain: domain.to_owned(),
-            is_host,
-        };
-        for (text, expected) in [
-            ("me@Example.COM", target(Some("me@example.com"), "example.com", false)),
-            ("me@bücher.example", target(Some("me@xn--bcher-kva.example"), "xn--bcher-kva.example", false)),
-            ("@example.com", target(None, "example.com", false)),
-            ("mail.example.com.", target(None, "mail.example.com", true)),
-            ("192.0.2.1", target(None, "192.0.2.1", true)),
-            ("[2001:db8::1]", target(None, "2001:db8::1", true)),
-        ] {
-            assert_eq!(Target::read(text).expect(text), expected);
-        }
-        for text in [
-            "",
-            "@",
-            "me@",
-            "me",
-            "a b",
-            "*.example.com",
-            "me@*.example.com",
-            "me@a@b.example",
-            "http://x.example/",
-        ] {
-            assert!(Target::read(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn times() {

@@ -22,13 +22,13 @@ use crate::page::{self, Layout};
 use askama::Template;
 use bytes::Bytes;
 use doctor::lookup::Endpoints;
-use doctor::{Progress, Question, render};
+use doctor::{Mistyped, Progress, Question, render};
 use http::{Method, StatusCode};
 use limits::{Door, Place};
 use net::dns::Resolver;
 use net::https::in_pieces;
 use proto::guide::{self, Lang};
-use question::{Mistake, Typed};
+use question::Typed;
 use server::app;
 use server::clock::unix_now;
 use std::pin::pin;
@@ -95,7 +95,7 @@ struct DoctorPage {
     layout: Layout,
     words: &'static Words,
     typed: Typed,
-    mistake: Option<Mistake>,
+    mistake: Option<Mistyped>,
     clients: Vec<guide::Client>,
     /// The answer follows.
     asked: bool,
@@ -113,9 +113,7 @@ pub(crate) fn answer(web: &Inner, ask: &Ask) -> Answer {
     let json = typed.json;
     let question = match typed.question(ask.lang(), surgery.examination, surgery.endpoints.clone()) {
         Ok(question) => question,
-        Err(_) if json => {
-            return Answer::plain(StatusCode::BAD_REQUEST, "The address or a setting cannot be one.");
-        }
+        Err(mistake) if json => return Answer::plain(StatusCode::BAD_REQUEST, mistake),
         Err(mistake) => return form(web, ask, typed, Some(mistake)),
     };
     let place = match surgery.door.enter(ask.peer.ends.peer.ip()) {
@@ -140,7 +138,7 @@ pub(crate) fn answer(web: &Inner, ask: &Ask) -> Answer {
 }
 
 /// The form alone.
-fn form(web: &Inner, ask: &Ask, typed: Typed, mistake: Option<Mistake>) -> Answer {
+fn form(web: &Inner, ask: &Ask, typed: Typed, mistake: Option<Mistyped>) -> Answer {
     let status = if mistake.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let general = typed.is_empty() && ask.method != Method::POST;
     let answer = page::html(status, whole(web, ask, typed, mistake, false).render());
@@ -162,7 +160,7 @@ fn frame(web: &Inner, ask: &Ask, typed: Typed) -> Result<(String, String), Box<A
     }
 }
 
-fn whole(web: &Inner, ask: &Ask, typed: Typed, mistake: Option<Mistake>, asked: bool) -> DoctorPage {
+fn whole(web: &Inner, ask: &Ask, typed: Typed, mistake: Option<Mistyped>, asked: bool) -> DoctorPage {
     let words = words::words(ask.lang());
     let layout = Layout::new(web, ask, words.title);
     DoctorPage { layout, words, typed, mistake, clients: guide::clients(ask.lang()), asked, cut: CUT }
