@@ -48,7 +48,7 @@ pub(crate) fn autodiscover(web: &Inner, ask: &Ask) -> Answer {
         return Answer::plain(StatusCode::NOT_FOUND, NOT_OURS);
     };
     if !asked.accepts_outlook() {
-        // ActiveSync and kin read the document whatever the status, and some only with 200 (MS-ASCMD 2.2.2.1).
+        // ActiveSync and kin read the document whatever the status, and some only with 200 (MS-ASCMD 2.2.1.1).
         return error(StatusCode::OK, NO_PROVIDER, "Provider is not available");
     }
     Answer::ok(kind::XML, render(&published, &asked.address), Cache::Never)

@@ -1,4 +1,4 @@
-//! Thunderbird's autoconfig (draft-ietf-mailmaint-autoconfig 3): at the domain, in the public database, by the domain of the MX.
+//! Thunderbird's autoconfig (draft-ietf-mailmaint-autoconfig-06 section 4): at the domain, in the public database, by the domain of the MX.
 //!
 //! The draft lets clients send the address to the domain's own host (URL 1.1). It is sent only where that host gives no document
 //! without it; the other places never get it.
@@ -65,7 +65,7 @@ pub(super) async fn by_mx(asker: &Asker<'_>, host: Option<&str>) -> Vec<Looked> 
     join_all(asking).await.into_iter().flatten().collect()
 }
 
-/// `MXFULLDOMAIN` and `MXBASEDOMAIN` of the draft (3.3), the longer first. A public suffix such as `co.uk` is nobody's.
+/// `MXFULLDOMAIN` and `MXBASEDOMAIN` of the draft (4.3), the longer first. A public suffix such as `co.uk` is nobody's.
 fn domains_of(host: &str) -> Vec<String> {
     if host.parse::<std::net::IpAddr>().is_ok() {
         return Vec::new();

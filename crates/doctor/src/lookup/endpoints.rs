@@ -5,7 +5,7 @@ use proto::service::ports;
 /// Addresses of the services that answer for any domain, and the ports of the web.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
-    /// Bases of the public ISP database (draft-ietf-mailmaint-autoconfig 3.2); the domain is put behind. The
+    /// Bases of the public ISP database (draft-ietf-mailmaint-autoconfig-06 4.2); the domain is put behind. The
     /// first that knows the domain wins.
     pub isp_databases: Vec<String>,
     /// Where Outlook asks for any domain; `%ADDRESS%` becomes the address.

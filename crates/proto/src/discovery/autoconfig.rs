@@ -1,7 +1,7 @@
 //! Thunderbird's autoconfig (draft-ietf-mailmaint-autoconfig), versions 1.1 and 1.2.
 //!
 //! One document serves both versions: it says 1.2 and uses only what 1.1 has too,
-//! and the draft (2.2.1) forbids a client to refuse a document for its version. So
+//! and the draft (-06, 3.2.1) forbids a client to refuse a document for its version. So
 //! the answer is the same at every URL, whatever the version in its path.
 
 use super::xml::{self, Element, Writer};
@@ -68,7 +68,8 @@ fn server(out: &mut Writer, element: &'static str, endpoint: &Endpoint, user: &s
     out.close();
 }
 
-/// The draft's word (2.7.4).
+/// The word of version 1.1, which is what clients know. The draft (-06, 3.7.4) calls the last two `OAuth` and
+/// `client-IP-address`, which are never ours.
 fn word(authentication: Authentication) -> Option<&'static str> {
     match authentication {
         Authentication::Password => Some("password-cleartext"),

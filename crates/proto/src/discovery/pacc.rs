@@ -3,6 +3,9 @@
 //! The document is the same for every user of a domain, and its octets are the same
 //! at each rendering, because a digest of them stands in DNS. It knows only implicit
 //! TLS on the registered ports; a service that is not there is left out.
+//!
+//! Up to -02 the draft called sending `smtp`, since -03 `submit`. Clients skip what they do not know, so our
+//! document says both; of foreign ones either is read, the newer first.
 
 use super::{
     DOCUMENT_BYTES_MAX, Document, Unreadable, guide, host, kept, provider, short_provider, shown, told,
@@ -16,6 +19,16 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+
+/// Keys of the servers that we know.
+const KEYS: [(&str, Protocol); 4] = [
+    ("imap", Protocol::Imap),
+    ("pop3", Protocol::Pop3),
+    ("submit", Protocol::Submission),
+    (OLD_SUBMIT, Protocol::Submission),
+];
+/// What `submit` was called.
+const OLD_SUBMIT: &str = "smtp";
 
 #[derive(Serialize)]
 struct Out<'a> {
@@ -31,10 +44,12 @@ struct Protocols<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pop3: Option<Host<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    submit: Option<Host<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     smtp: Option<Host<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Copy, Serialize)]
 struct Host<'a> {
     host: &'a str,
 }
@@ -79,9 +94,9 @@ pub fn render(published: &Published) -> Option<String> {
     if rows.iter().all(Option::is_none) {
         return None;
     }
-    let [imap, pop3, smtp] = rows.map(|row| row.map(|e| Host { host: &e.host }));
+    let [imap, pop3, submit] = rows.map(|row| row.map(|e| Host { host: &e.host }));
     let out = Out {
-        protocols: Protocols { imap, pop3, smtp },
+        protocols: Protocols { imap, pop3, submit, smtp: submit },
         authentication: Authentications { password },
         info: Info {
             provider: Provider { name: provider(published), short_name: short_provider(published) },
@@ -106,19 +121,20 @@ pub fn digest_record(document: &[u8]) -> String {
 /// Is this the digest record of these octets? `None` if the text is no digest record, or one of an algorithm that is not known.
 #[must_use]
 pub fn digest_matches(record: &str, document: &[u8]) -> Option<bool> {
-    let mut tags = record.split(';').filter_map(|tag| tag.split_once('=')).map(|(k, v)| (k.trim(), v.trim()));
-    if tags.next() != Some(("v", "UAAC1")) {
-        return None;
-    }
-    let (mut algorithm, mut digest) = (None, None);
-    for (key, value) in tags {
-        match key {
-            "a" => algorithm = Some(value),
-            "d" => digest = Some(value),
-            _ => {}
+    let (mut version, mut algorithm, mut digest) = (None, None, None);
+    // In any order; what a later version adds is skipped. A tag that stands twice means nothing.
+    for (key, value) in record.split(';').filter_map(|tag| tag.split_once('=')) {
+        let slot = match key.trim() {
+            "v" => &mut version,
+            "a" => &mut algorithm,
+            "d" => &mut digest,
+            _ => continue,
+        };
+        if slot.replace(value.trim()).is_some() {
+            return None;
         }
     }
-    if algorithm != Some("sha256") {
+    if (version, algorithm) != (Some("UAAC1"), Some("sha256")) {
         return None;
     }
     let digest = STANDARD.decode(digest?).ok()?;
@@ -144,10 +160,11 @@ pub fn parse(octets: &[u8]) -> Result<Document, Unreadable> {
     };
     let mut document = Document::default();
     let authentication = authentication(&root, &mut document);
-    for (name, protocol) in
-        [("imap", Protocol::Imap), ("pop3", Protocol::Pop3), ("smtp", Protocol::Submission)]
-    {
+    for (name, protocol) in KEYS {
         let Some(entry) = protocols.get(name) else { continue };
+        if name == OLD_SUBMIT && protocols.contains_key("submit") {
+            continue;
+        }
         let text = entry.get("host").and_then(Value::as_str).unwrap_or_default();
         let port = registered_port(protocol, Protection::Implicit);
         match (host(text), port) {
@@ -162,7 +179,7 @@ pub fn parse(octets: &[u8]) -> Result<Document, Unreadable> {
             _ => document.remark(format!("For {name} {} is no host name.", shown(text))),
         }
     }
-    for name in protocols.keys().filter(|name| !["imap", "pop3", "smtp"].contains(&name.as_str())) {
+    for name in protocols.keys().filter(|name| !KEYS.iter().any(|(key, _)| key == name)) {
         document.remark(format!("It also names {}.", shown(name)));
     }
     info(&root, &mut document);
@@ -235,6 +252,20 @@ mod tests {
     }
 
     #[test]
+    fn sending_has_an_old_and_a_new_name() {
+        let read = |protocols: &str| parse(format!("{{\"protocols\":{{{protocols}}}}}").as_bytes()).unwrap();
+        for (protocols, host) in [
+            (r#""submit":{"host":"new.test"}"#, "new.test"),
+            (r#""smtp":{"host":"old.test"}"#, "old.test"),
+            (r#""smtp":{"host":"old.test"},"submit":{"host":"new.test"}"#, "new.test"),
+        ] {
+            let document = read(protocols);
+            assert_eq!(document.outgoing.len(), 1, "{protocols}");
+            assert_eq!((document.outgoing[0].host.as_str(), document.outgoing[0].port), (host, 465));
+        }
+    }
+
+    #[test]
     fn what_is_none() {
         let long = vec![b' '; DOCUMENT_BYTES_MAX + 1];
         let deep = "{\"protocols\":".repeat(10_000);
@@ -296,6 +327,9 @@ mod tests {
         assert_eq!(digest_matches(&record, b"abd"), Some(false));
         assert_eq!(digest_matches(&record.replace("; ", ";"), b"abc"), Some(true));
         assert_eq!(digest_matches("v=UAAC1; a=sha256; d=AAAA", b"abc"), Some(false));
+        let turned: Vec<&str> = record.split("; ").collect();
+        let turned = format!(" {} ;{};{}; n=new;", turned[2], turned[1], turned[0]);
+        assert_eq!(digest_matches(&turned, b"abc"), Some(true));
         for none in [
             "",
             "v=spf1 -all",
@@ -303,6 +337,7 @@ mod tests {
             "v=UAAC1; a=md5; d=AAAA",
             "v=UAAC1; a=sha256",
             "v=UAAC1; a=sha256; d=*",
+            "v=UAAC1; a=sha256; d=AAAA; d=AAAA",
         ] {
             assert_eq!(digest_matches(none, b"abc"), None, "{none}");
         }
