@@ -455,8 +455,12 @@ fn numbers(bytes: &[u8]) -> Option<Vec<u16>> {
     if !bytes.len().is_multiple_of(2) {
         return None;
     }
-    let grease = |n: &u16| n & 0x0f0f == 0x0a0a && n >> 8 == n & 0xff;
-    Some(bytes.chunks_exact(2).map(|pair| be16(pair[0], pair[1])).filter(|n| !grease(n)).collect())
+    Some(bytes.chunks_exact(2).map(|pair| be16(pair[0], pair[1])).filter(|n| !is_grease(*n)).collect())
+}
+
+/// Means nothing, so that nobody comes to rely on what is not said (RFC 8701 2).
+fn is_grease(number: u16) -> bool {
+    number & 0x0f0f == 0x0a0a && number >> 8 == number & 0xff
 }
 
 fn be16(high: u8, low: u8) -> u16 {

@@ -5,7 +5,9 @@
 //! whether a server *would* speak SSL 3 or RC4. What must hold: [`answer`] is a pure function of the octets
 //! from the start of the server's side, never panics, and looks at no more than [`ANSWER_BYTES_MAX`] of them.
 
-use super::{CONTENT_ALERT, CONTENT_HANDSHAKE, Reader, SSL3, TLS10, TLS12, TLS13, be16};
+use super::{
+    CONTENT_ALERT, CONTENT_HANDSHAKE, Parsed, Reader, SSL3, TLS10, TLS12, TLS13, be16, is_grease, parse,
+};
 
 /// Octets in which a ServerHello must be complete; real ones have about a hundred.
 pub const ANSWER_BYTES_MAX: usize = 4096;
@@ -265,9 +267,23 @@ pub fn law(bytes: &[u8]) {
     }
 }
 
+/// The law for the fuzzer: what is written reads as what was offered, however odd name and suites are, and is read only
+/// when it is whole.
+#[doc(hidden)]
+pub fn law_of_writing(offer: &Offer<'_>) {
+    let written = write(offer);
+    let Parsed::Hello(read) = parse(&written) else { panic!("no hello: {written:x?}") };
+    assert_eq!(read.legacy_version, offer.version.min(TLS12));
+    let said = offer.suites.iter().chain(&[RENEGOTIATION_INFO]);
+    assert!(said.filter(|suite| !is_grease(**suite)).eq(&read.suites), "{:x?}", read.suites);
+    let mut cut = written;
+    cut.truncate(cut.len() - 1);
+    assert_eq!(parse(&cut), Parsed::NeedMore);
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::{Parsed, TLS11, Verdict, parse, verdict};
+    use super::super::{TLS11, Verdict, verdict};
     use super::*;
     use proptest::prelude::*;
 
@@ -349,6 +365,16 @@ mod tests {
         #[test]
         fn any_octets_obey_the_law(input in prop::collection::vec(any::<u8>(), 0..120)) {
             law(&input);
+        }
+
+        #[test]
+        fn any_offer_obeys_the_law(
+            version in SSL3..=TLS12,
+            suites in prop::collection::vec(any::<u16>(), 0..40),
+            name in prop::option::of("\\PC{0,40}"),
+        ) {
+            let server_name = name.as_deref();
+            law_of_writing(&Offer { version, suites: &suites, server_name, random: [7; 32] });
         }
 
         #[test]

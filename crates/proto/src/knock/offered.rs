@@ -6,6 +6,8 @@ use super::Language;
 const CAPABILITIES_MAX: usize = 64;
 /// Octets of one that are kept.
 const CAPABILITY_BYTES_MAX: usize = 200;
+/// Octets of a mechanism's name that are kept; RFC 4422 3.1 permits 20.
+const MECHANISM_BYTES_MAX: usize = 32;
 
 /// What a server says it offers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,18 +54,40 @@ pub fn masked(capabilities: &[String]) -> Option<&str> {
 
 impl Offered {
     fn capability(&mut self, text: &str) {
-        if self.capabilities.len() < CAPABILITIES_MAX && !text.is_empty() {
-            let text: String = text.chars().filter(|c| !c.is_control()).take(CAPABILITY_BYTES_MAX).collect();
-            self.capabilities.push(text);
+        let mut kept = String::new();
+        for c in text.chars().filter(|c| !c.is_control()) {
+            if kept.len() + c.len_utf8() > CAPABILITY_BYTES_MAX {
+                break;
+            }
+            kept.push(c);
+        }
+        if self.capabilities.len() < CAPABILITIES_MAX && !kept.is_empty() {
+            self.capabilities.push(kept);
         }
     }
 
     fn mechanism(&mut self, name: &str) {
-        let name: String = name.chars().filter(char::is_ascii_graphic).take(32).collect();
+        let name: String = name.chars().filter(char::is_ascii_graphic).take(MECHANISM_BYTES_MAX).collect();
         let name = name.to_ascii_uppercase();
         if !name.is_empty() && self.mechanisms.len() < CAPABILITIES_MAX && !self.mechanisms.contains(&name) {
             self.mechanisms.push(name);
         }
+    }
+}
+
+/// The law of what is learnt: bounded, each mechanism once, and a password is sent where something takes it.
+pub(super) fn law(language: Language, lines: &[String]) {
+    let found = offered(language, lines);
+    assert!(found.capabilities.len() <= CAPABILITIES_MAX && found.mechanisms.len() <= CAPABILITIES_MAX);
+    assert!(found.capabilities.iter().all(|text| (1..=CAPABILITY_BYTES_MAX).contains(&text.len())));
+    for (at, name) in found.mechanisms.iter().enumerate() {
+        assert!((1..=MECHANISM_BYTES_MAX).contains(&name.len()) && !found.mechanisms[..at].contains(name));
+        assert!(name.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_lowercase()));
+    }
+    let sends = found.mechanisms.iter().any(|name| matches!(name.as_str(), "PLAIN" | "LOGIN"));
+    assert_eq!(found.password, found.login_command || sends);
+    if let Some(mask) = masked(&found.capabilities) {
+        assert!(mask.starts_with("XXXX") && found.capabilities.iter().any(|text| text == mask));
     }
 }
 
@@ -187,6 +211,9 @@ mod tests {
     fn lists_are_bounded() {
         let long = format!("* CAPABILITY {}", "A ".repeat(1000));
         assert_eq!(read(Language::Imap, &long).capabilities.len(), CAPABILITIES_MAX);
+        let long = format!("+OK|{}|\u{1}|.", "\u{20ac}".repeat(1000));
+        let kept = read(Language::Pop3, &long).capabilities;
+        assert_eq!(kept, ["\u{20ac}".repeat(CAPABILITY_BYTES_MAX / 3)]);
         let long = format!("* CAPABILITY AUTH={}", "a".repeat(1000));
         assert_eq!(read(Language::Imap, &long).mechanisms[0].len(), 32);
     }
