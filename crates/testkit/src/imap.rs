@@ -5,6 +5,7 @@
 //! nothing changes them. Some names and sizes are refused, so that each step of APPEND can be.
 
 use crate::login::{self, Login, Said};
+use crate::rules::Observed;
 use crate::script::Script;
 use crate::talk::{self, Stage};
 use proto::imap::code::Code;
@@ -16,7 +17,8 @@ use proto::imap::set::SetOrSaved;
 use proto::imap::{Append, Event};
 use proto::machine::{Machine, Tick};
 use proto::proof::{How, Security};
-use proto::sasl::{self, Policy};
+use proto::sasl::Policy;
+use proto::service::Protocol;
 
 /// Mailboxes and how many messages they have; the UIDs are ten times the numbers.
 pub const MAILBOXES: [(&str, u32); 2] = [("INBOX", 3), ("Archive", 1)];
@@ -30,6 +32,8 @@ pub struct Setup {
     pub how: How,
     /// Which mechanisms there are.
     pub policy: Policy,
+    /// Rules of domains, which decide in place of the policy.
+    pub rules: Option<Observed>,
     /// Of the machine.
     pub limits: Limits,
     /// STARTTLS can be had.
@@ -53,6 +57,7 @@ impl Setup {
         Setup {
             how,
             policy: Policy { cram_md5: true, ..Policy::default() },
+            rules: None,
             limits: Limits::default(),
             starttls: true,
             login: true,
@@ -80,6 +85,7 @@ impl Setup {
         match (key, value) {
             ("security", "clear") => self.how = How::Clear,
             ("security", "implicit") => self.how = How::Implicit,
+            ("rules", "observed") => self.rules = Some(Observed::at(Protocol::Imap)),
             ("clear_allowed", _) => self.policy.clear_allowed = value == "yes",
             ("password_sent", _) => self.policy.password_sent = value == "yes",
             ("starttls", _) => self.starttls = value == "yes",
@@ -110,14 +116,17 @@ impl Setup {
     /// The machine of a connection with this protection.
     #[must_use]
     pub fn server(&self, security: Security, now: Tick) -> Server {
-        let mechanisms = sasl::offer(&self.policy, &security);
+        let mechanisms = login::offered(&self.policy, self.rules.as_ref(), &security);
         let offer = Offer {
             host: "mail.example.test".to_owned(),
             starttls: self.starttls,
             login: self.login && self.policy.password_sent && !mechanisms.is_empty(),
             mechanisms,
             compress: self.compress,
-            needs_tls_text: "Encryption required: use TLS".to_owned(),
+            needs_tls_text: self
+                .rules
+                .as_ref()
+                .map_or_else(|| "Encryption required: use TLS".to_owned(), Observed::needs_tls),
             append_bytes_max: self.append_bytes_max,
             message_limit: self.message_limit,
         };
@@ -143,7 +152,7 @@ impl Above {
     /// Begins, or begins anew behind STARTTLS.
     #[must_use]
     pub fn new(setup: &Setup) -> Above {
-        Above { login: Login::new(setup.policy.clone()), ..Above::default() }
+        Above { login: Login::new(setup.policy.clone(), setup.rules.clone()), ..Above::default() }
     }
 
     /// Answers an event. True: it was STARTTLS, which whoever moves the bytes answers.
@@ -173,6 +182,7 @@ impl Above {
         match said {
             Said::Challenge(challenge) => server.auth_challenge(&challenge),
             Said::In => server.logged_in("logged in"),
+            Said::Denied(denied, text) => server.login_failed(Code::of_denied(denied), &text),
             Said::Wrong => server.login_failed(Code::AuthenticationFailed, wrong),
             Said::Malformed => server.bad(None, "malformed"),
         }

@@ -14,6 +14,7 @@ pub mod laws;
 pub mod login;
 pub mod message;
 pub mod pop3;
+pub mod rules;
 pub mod script;
 pub mod smtp;
 pub mod talk;

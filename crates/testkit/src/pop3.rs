@@ -3,13 +3,15 @@
 //! The account of [`crate::login`] has the three [`MESSAGES`].
 
 use crate::login::{self, Login, Said};
+use crate::rules::Observed;
 use crate::script::Script;
 use crate::talk::{self, Stage};
 use proto::machine::Tick;
 use proto::pop3::Event;
 use proto::pop3::server::{Code, Limits, Offer, Server};
 use proto::proof::{How, Security};
-use proto::sasl::{self, Policy};
+use proto::sasl::Policy;
+use proto::service::Protocol;
 use std::collections::BTreeSet;
 
 /// What lies in the maildrop.
@@ -32,6 +34,8 @@ pub struct Setup {
     pub how: How,
     /// Which mechanisms there are.
     pub policy: Policy,
+    /// Rules of domains, which decide in place of the policy.
+    pub rules: Option<Observed>,
     /// Of the machine.
     pub limits: Limits,
     /// STLS can be had.
@@ -53,6 +57,7 @@ impl Setup {
         Setup {
             how,
             policy: Policy { cram_md5: true, ..Policy::default() },
+            rules: None,
             limits: Limits::default(),
             stls: true,
             messages: &MESSAGES,
@@ -79,6 +84,7 @@ impl Setup {
         match (key, value) {
             ("security", "clear") => self.how = How::Clear,
             ("security", "implicit") => self.how = How::Implicit,
+            ("rules", "observed") => self.rules = Some(Observed::at(Protocol::Pop3)),
             ("clear_allowed", _) => self.policy.clear_allowed = value == "yes",
             ("password_sent", _) => self.policy.password_sent = value == "yes",
             ("mail", "international") => self.messages = &INTERNATIONAL,
@@ -104,13 +110,16 @@ impl Setup {
     /// The machine of a connection with this protection.
     #[must_use]
     pub fn server(&self, security: Security, now: Tick) -> Server {
-        let mechanisms = sasl::offer(&self.policy, &security);
+        let mechanisms = login::offered(&self.policy, self.rules.as_ref(), &security);
         let offer = Offer {
             host: "mail.example.test".to_owned(),
             stls: self.stls,
             user: self.policy.password_sent && !mechanisms.is_empty(),
             mechanisms,
-            needs_tls_text: "Encryption required: use TLS".to_owned(),
+            needs_tls_text: self
+                .rules
+                .as_ref()
+                .map_or_else(|| "Encryption required: use TLS".to_owned(), Observed::needs_tls),
             expire_days: self.expire_days,
             login_delay_seconds: self.login_delay_seconds,
         };
@@ -132,7 +141,11 @@ impl Above {
     /// Begins, or begins anew behind STLS.
     #[must_use]
     pub fn new(setup: &Setup) -> Above {
-        Above { login: Login::new(setup.policy.clone()), messages: setup.messages, ..Above::default() }
+        Above {
+            login: Login::new(setup.policy.clone(), setup.rules.clone()),
+            messages: setup.messages,
+            ..Above::default()
+        }
     }
 
     /// Answers an event. True: it was STLS, which whoever moves the bytes answers.
@@ -155,6 +168,7 @@ impl Above {
         match said {
             Said::Challenge(challenge) => server.auth_challenge(&challenge),
             Said::In => server.logged_in("logged in"),
+            Said::Denied(_, text) => server.login_failed(Code::Auth, &text),
             Said::Wrong => server.login_failed(Code::Auth, "wrong user name or password"),
             Said::Malformed => server.err(None, "malformed"),
         }

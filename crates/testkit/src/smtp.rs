@@ -3,13 +3,17 @@
 //! Local are the recipients `*@example.test`. `full@` is over quota when the
 //! message has come, `later@` refuses to begin the content, `gone@` is answered
 //! 421. The sender `refused@*` is refused. `ann@example.test` has the password
-//! `secret`; mechanisms other than PLAIN and LOGIN take the response `right`.
+//! `secret`, and so has `ann@strict.test` (see [`crate::rules`]); mechanisms other than
+//! PLAIN and LOGIN take the response `right`.
 
+use crate::login::{STRICT_USER, USER};
+use crate::rules::Observed;
 use crate::script::{Peer, Script, escape};
 use proto::login::Turn;
 use proto::machine::{Machine, Tick};
 use proto::proof::{How, Security, Tls, TlsVersion};
 use proto::sasl::Mechanism;
+use proto::service::Protocol;
 use proto::smtp::server::{Limits, Offer, Server};
 use proto::smtp::{Body, Event, Mail, Rcpt, Reply, Role};
 
@@ -24,6 +28,8 @@ pub struct Setup {
     pub security: Security,
     /// Mechanisms after STARTTLS.
     pub mechanisms_inside: Vec<Mechanism>,
+    /// Rules of domains, which say what is offered and have the last word.
+    pub rules: Option<Observed>,
     /// Bytes in clear are taken to have come behind STARTTLS.
     pub early_bytes: bool,
 }
@@ -44,6 +50,7 @@ impl Setup {
             limits: Limits::default(),
             security: Security::clear(),
             mechanisms_inside: Vec::new(),
+            rules: None,
             early_bytes: false,
         }
     }
@@ -72,6 +79,7 @@ impl Setup {
                 },
                 "mechanisms" => setup.offer.mechanisms = mechanisms(value)?,
                 "mechanisms-inside" => setup.mechanisms_inside = mechanisms(value)?,
+                "rules" if value == "observed" => setup.observe(),
                 "newlines" if value == "normalise" => setup.offer.normalise_newlines = true,
                 "early-bytes" if value == "yes" => setup.early_bytes = true,
                 "line_bytes_max" => setup.limits.line_bytes_max = number()? as usize,
@@ -86,6 +94,14 @@ impl Setup {
             }
         }
         Ok(setup)
+    }
+
+    fn observe(&mut self) {
+        let rules = Observed::at(Protocol::Submission);
+        self.offer.mechanisms = rules.offered(&Security::clear());
+        self.offer.needs_tls_text = rules.needs_tls();
+        self.mechanisms_inside = rules.offered(&tls(How::StartTls));
+        self.rules = Some(rules);
     }
 
     /// The machine of a connection with this protection.
@@ -139,15 +155,8 @@ impl Talk {
     #[must_use]
     pub fn new(setup: Setup) -> Talk {
         let machine = setup.server(setup.security.clone(), Tick(0));
-        Talk {
-            machine,
-            setup,
-            now: Tick(0),
-            input: Vec::new(),
-            above: Above::default(),
-            said: Vec::new(),
-            held_max: 0,
-        }
+        let above = Above::new(&setup);
+        Talk { machine, setup, now: Tick(0), input: Vec::new(), above, said: Vec::new(), held_max: 0 }
     }
 
     /// The content of the last message.
@@ -171,7 +180,7 @@ impl Talk {
         self.said.append(self.machine.output());
         self.machine = self.setup.server(tls(How::StartTls), self.now);
         let events = std::mem::take(&mut self.above.events);
-        self.above = Above { events, ..Above::default() };
+        self.above = Above { events, ..Above::new(&self.setup) };
     }
 }
 
@@ -277,11 +286,18 @@ pub struct Above {
     message: Vec<u8>,
     mechanism: Option<Mechanism>,
     user: Option<Vec<u8>>,
+    rules: Option<Observed>,
     /// Every event but the pieces of a message; `Message` has them together.
     pub events: Vec<String>,
 }
 
 impl Above {
+    /// Begins, or begins anew behind STARTTLS.
+    #[must_use]
+    pub fn new(setup: &Setup) -> Above {
+        Above { rules: setup.rules.clone(), ..Above::default() }
+    }
+
     /// Answers an event. True: it was STARTTLS, which whoever moves the bytes answers.
     pub fn answer(&mut self, machine: &mut Server, event: Event<'_>) -> bool {
         // Pieces depend on how the input was cut; what counts is the message they make.
@@ -354,23 +370,34 @@ impl Above {
     }
 
     fn auth(&mut self, machine: &mut Server, message: &[u8]) {
-        let right = match self.mechanism {
+        let said = match self.mechanism {
             Some(Mechanism::Login) => match self.user.take() {
                 None => {
                     self.user = Some(message.to_vec());
                     return machine.auth_challenge(b"Password:");
                 }
-                Some(user) => user == b"ann@example.test" && message == b"secret",
+                Some(user) => [&b"\0"[..], &user, b"\0", message].concat(),
             },
-            Some(Mechanism::Plain) => message == b"\0ann@example.test\0secret",
-            _ => message == b"right",
+            Some(Mechanism::Plain) => message.to_vec(),
+            _ if message == b"right" => plain(USER),
+            _ => Vec::new(),
         };
-        machine.auth_done(if right {
-            Ok(())
-        } else {
-            Err(Reply::new(535, (5, 7, 8), "Name or password is wrong"))
+        let user = [USER, STRICT_USER].into_iter().find(|user| said == plain(user));
+        let security = machine.security().clone();
+        machine.auth_done(match user {
+            None => Err(Reply::new(535, (5, 7, 8), "Name or password is wrong")),
+            Some(user) => {
+                let rules = self.rules.as_ref();
+                let permitted = rules.map_or(Ok(()), |rules| rules.permit(user, self.mechanism, &security));
+                permitted.map_err(|(denied, text)| Reply::denied(denied, text))
+            }
         });
     }
+}
+
+/// What PLAIN says for an account of ours.
+fn plain(user: &str) -> Vec<u8> {
+    format!("\0{user}\0secret").into_bytes()
 }
 
 fn delivered(recipient: &str) -> Reply {

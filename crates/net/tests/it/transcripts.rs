@@ -278,7 +278,7 @@ impl Service for SmtpFixed {
 
     fn open(&self, _ends: Ends, security: Security, now: Tick) -> SmtpSession {
         let machine = self.setup.server(invented(&security, smtp::tls), now);
-        let above = smtp::Above::default();
+        let above = smtp::Above::new(&self.setup);
         SmtpSession { machine, above, setup: self.setup.clone(), told: self.told.clone() }
     }
 
@@ -321,7 +321,7 @@ impl Session for SmtpSession {
 
     fn secured(self, security: Security) -> SmtpSession {
         let machine = self.setup.server(invented(&security, smtp::tls), net::now());
-        SmtpSession { machine, above: smtp::Above::default(), ..self }
+        SmtpSession { machine, above: smtp::Above::new(&self.setup), ..self }
     }
 
     async fn ended(self, why: End) {

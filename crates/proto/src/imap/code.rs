@@ -4,6 +4,7 @@
 
 use super::encode;
 use super::set::Set;
+use crate::service::policy::Denied;
 
 /// A code in brackets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +128,16 @@ pub enum Code {
 }
 
 impl Code {
+    /// Of a login whose credential was right, but which the rules forbid: what is missing is privacy, or the right to
+    /// come this way (RFC 5530 3).
+    #[must_use]
+    pub fn of_denied(denied: Denied) -> Code {
+        match denied {
+            Denied::Clear | Denied::TlsTooOld(_) => Code::PrivacyRequired,
+            Denied::Way | Denied::Mechanism => Code::AuthorizationFailed,
+        }
+    }
+
     /// Writes it without brackets.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.word().as_bytes());

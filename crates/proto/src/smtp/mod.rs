@@ -6,6 +6,7 @@
 //! ours when we send, with `capabilities`, `replies`, `requests` and `stuffing`.
 
 use crate::login::{self, Turn};
+use crate::service::policy::Denied;
 use std::fmt;
 
 /// Which conversation a listener holds.
@@ -102,6 +103,17 @@ impl Reply {
     #[must_use]
     pub fn new(code: u16, status: (u8, u16, u16), text: impl Into<String>) -> Reply {
         Reply { code, status: Some(status), lines: vec![text.into()] }
+    }
+
+    /// To a login whose credential was right, but which the rules forbid (RFC 4954 section 6). `text` is the advice.
+    #[must_use]
+    pub fn denied(denied: Denied, text: impl Into<String>) -> Reply {
+        let (code, status) = match denied {
+            Denied::Clear | Denied::TlsTooOld(_) => (538, (5, 7, 11)),
+            Denied::Mechanism => (534, (5, 7, 9)),
+            Denied::Way => (535, (5, 7, 1)),
+        };
+        Reply::new(code, status, text)
     }
 
     /// A reply without enhanced status.

@@ -17,7 +17,6 @@ use proto::imap::{Event, Refusal};
 use proto::machine::Machine;
 use proto::proof::{Authenticated, Security};
 use proto::sasl::Failure;
-use proto::service::policy::Denied;
 use std::ops::Range;
 use std::sync::Arc;
 use store::account::{Account, MessageRow, Rights, View, Watch};
@@ -182,13 +181,7 @@ impl ImapSession {
                 self.user = Some(Box::new(User { who, account, selected: None, watch: None, notify: None }));
                 self.machine.logged_in(&text);
             }
-            // RFC 5530 3: what is missing is privacy, or the right to come this way.
-            Login::Denied(Denied::Clear | Denied::TlsTooOld(_), text) => {
-                self.machine.login_failed(Code::PrivacyRequired, &text);
-            }
-            Login::Denied(Denied::Way | Denied::Mechanism, text) => {
-                self.machine.login_failed(Code::AuthorizationFailed, &text);
-            }
+            Login::Denied(denied, text) => self.machine.login_failed(Code::of_denied(denied), &text),
             Login::Failed(Failure::Temporary) => self
                 .machine
                 .login_failed(Code::Unavailable, "The service cannot check logins now, try again later"),

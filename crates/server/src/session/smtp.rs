@@ -18,7 +18,6 @@ use proto::message::trace;
 use proto::proof::{Authenticated, Security};
 use proto::sasl::Failure;
 use proto::service::Protocol;
-use proto::service::policy::Denied;
 use proto::smtp::server::Server;
 use proto::smtp::{Event, Mail, Path, Rcpt, Refusal, Reply, Role};
 use std::sync::Arc;
@@ -113,10 +112,7 @@ impl SmtpSession {
                 self.who = Some(who);
                 return self.machine.auth_done(Ok(()));
             }
-            // RFC 4954 section 6.
-            Login::Denied(Denied::Clear | Denied::TlsTooOld(_), text) => Reply::new(538, (5, 7, 11), text),
-            Login::Denied(Denied::Mechanism, text) => Reply::new(534, (5, 7, 9), text),
-            Login::Denied(Denied::Way, text) => Reply::new(535, (5, 7, 1), text),
+            Login::Denied(denied, text) => Reply::denied(denied, text),
             // RFC 4954 section 6 and 4.
             Login::Failed(Failure::Temporary) => {
                 Reply::new(454, (4, 7, 0), "The service cannot check logins now, try again later")
