@@ -3,6 +3,7 @@
 mod acme;
 mod curl;
 mod dns;
+mod doctor_servers;
 mod durable;
 mod durable_imap;
 mod fetchers;

@@ -63,6 +63,7 @@ fn rows(server: &Server, rows: &[(&str, Row)], sent: bool) {
     let there: BTreeSet<&str> = server.ports.keys().map(String::as_str).collect();
     let wanted: BTreeSet<&str> = rows.iter().map(|(name, _)| *name).collect();
     assert_eq!(there, wanted);
+    crate::doctor_servers::ours::healthy(server);
     for (name, row) in rows {
         let port = server.port(name);
         match row {

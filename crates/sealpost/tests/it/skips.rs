@@ -14,3 +14,6 @@ pub fn skipped(client: &str, mechanism: &str) -> bool {
 
 /// The disk-full test mounts a small file system of its own, which only root may.
 pub const DISK_FULL_NEEDS_ROOT: &str = "mounting a small file system needs root";
+
+/// Other people's servers are started in namespaces of their own, with files of their own mounted.
+pub const SERVERS_NEED_ROOT: &str = "starting other servers in namespaces of their own needs root";
