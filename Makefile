@@ -23,6 +23,7 @@ demo: build-packages ## Build, start a filled demo service on loopback, say how 
 test: build-packages ## All tests, those with foreign clients included
 	@$(PACKAGES) "for the tests with foreign clients" $(TEST_PACKAGES)
 	@tools/install-clients.sh
+	@tools/install-servers.sh
 	cargo build --workspace
 	cargo test --workspace
 

@@ -13,6 +13,7 @@
 //! [`offer`] makes hellos of our own and reads what servers answer to them. Deliberately not here: everything
 //! after the ServerHello.
 
+pub mod chain;
 pub mod offer;
 
 /// Bytes of records in which a ClientHello must be complete. Post-quantum hellos

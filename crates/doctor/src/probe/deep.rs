@@ -10,7 +10,7 @@ use super::knock::{TAG_LEAVE, TAG_TLS};
 use super::notes::Notes;
 use super::wire::{Trouble, Wire};
 use crate::seen::{Line, TlsSeen};
-use proto::hello::{self, offer};
+use proto::hello::{self, chain, offer};
 use proto::knock::{Awaited, Language, Verdict};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -20,6 +20,8 @@ const WEAK_ROUNDS_MAX: usize = 6;
 /// What an injected command's answer is waited for before anything else is said.
 const INJECTED_WAIT: Duration = Duration::from_millis(300);
 const TAG_INJECTED: u32 = 7;
+/// RFC 8446 6.2.
+const ALERT_INTERNAL_ERROR: u8 = 80;
 
 /// One question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub(super) struct Checked {
     /// The suite without forward secrecy that was chosen although better ones were offered.
     static_rsa: Option<&'static str>,
     pub(super) injectable: bool,
+    /// The certificates that were shown in clear, DER, where no handshake brought any.
+    pub(super) chain: Vec<Vec<u8>>,
     pub(super) lines: Vec<Line>,
 }
 
@@ -58,8 +62,14 @@ pub(super) fn checks(tls: &TlsSeen, starttls_works: bool) -> Vec<Check> {
     checks
 }
 
-/// Asks one.
-pub(super) async fn check(context: &Context<'_>, target: &Target, starttls: bool, check: Check) -> Checked {
+/// Asks one. `certificate_known`: a handshake brought the server's certificate.
+pub(super) async fn check(
+    context: &Context<'_>,
+    target: &Target,
+    starttls: bool,
+    certificate_known: bool,
+    check: Check,
+) -> Checked {
     let notes = Notes::new();
     let permit = context.enter(target).await;
     let mut checked = Checked::default();
@@ -67,8 +77,11 @@ pub(super) async fn check(context: &Context<'_>, target: &Target, starttls: bool
         return checked;
     }
     match check {
-        Check::Version(version) => version_check(context, target, starttls, version, &mut checked).await,
-        Check::Weak => weak_check(context, target, starttls, &mut checked).await,
+        Check::Version(version) => {
+            let asked = Asked { context, target, starttls };
+            version_check(&asked, version, certificate_known, &mut checked).await;
+        }
+        Check::Weak => weak_check(&Asked { context, target, starttls }, &mut checked).await,
         Check::Injection => {
             checked.injectable = injected(context, target).await.unwrap_or(false);
             if checked.injectable {
@@ -114,41 +127,75 @@ fn add(list: &mut Vec<String>, more: &[&str]) {
     }
 }
 
-async fn version_check(
-    context: &Context<'_>,
-    target: &Target,
+/// Where is asked.
+struct Asked<'a> {
+    context: &'a Context<'a>,
+    target: &'a Target,
     starttls: bool,
-    version: u16,
-    checked: &mut Checked,
-) {
+}
+
+async fn version_check(asked: &Asked<'_>, version: u16, certificate_known: bool, checked: &mut Checked) {
     let name = hello::version_name(version);
-    match hello_to(context, target, starttls, version, &offer::suites_for_version()).await {
-        Some(offer::Answer::Agreed { version: agreed, suite }) => {
+    let Some((mut wire, answer)) = hello_to(asked, version, &offer::suites_for_version()).await else {
+        return;
+    };
+    match answer {
+        offer::Answer::Agreed { version: agreed, suite } => {
             checked.accepts.push(hello::version_name(agreed));
             if agreed != version {
                 checked.refuses.push(name);
             }
             checked.weak.extend(offer::weak_suite(suite));
             checked.static_rsa = offer::static_rsa_suite(suite);
+            if !certificate_known {
+                checked.chain = shown_chain(asked, &mut wire).await;
+            }
         }
-        Some(offer::Answer::Alert(_)) => checked.refuses.push(name),
+        offer::Answer::Alert(_) => checked.refuses.push(name),
         _ => {}
     }
 }
 
-async fn weak_check(context: &Context<'_>, target: &Target, starttls: bool, checked: &mut Checked) {
+/// The certificates behind the ServerHello that was read; none if they do not come.
+async fn shown_chain(asked: &Asked<'_>, wire: &mut Wire) -> Vec<Vec<u8>> {
+    let (until, mut have) = (asked.context.answer(), 0);
+    loop {
+        let Ok(octets) = wire.octets(have, until).await else { return Vec::new() };
+        have = octets.len();
+        match chain::shown(octets) {
+            chain::Shown::NeedMore => {}
+            chain::Shown::Nothing => return Vec::new(),
+            chain::Shown::Chain(chain) => return chain,
+        }
+    }
+}
+
+async fn weak_check(asked: &Asked<'_>, checked: &mut Checked) {
     let mut left: Vec<(u16, &'static str)> = offer::SUITES_WEAK.to_vec();
     for _ in 0..WEAK_ROUNDS_MAX {
         let suites: Vec<u16> = left.iter().map(|(suite, _)| *suite).collect();
-        let answer = hello_to(context, target, starttls, hello::TLS12, &suites).await;
-        let Some(offer::Answer::Agreed { suite, .. }) = answer else { return };
-        let Some(name) = offer::weak_suite(suite) else { return };
-        checked.weak.push(name);
-        left.retain(|(_, other)| kind(other) != kind(name));
+        let Some((_, answer)) = hello_to(asked, hello::TLS12, &suites).await else { return };
+        match answer {
+            offer::Answer::Agreed { suite, .. } => {
+                let Some(name) = offer::weak_suite(suite) else { return };
+                checked.weak.push(name);
+                left.retain(|(_, other)| kind(other) != kind(name));
+            }
+            // It chose one that it cannot do: Dovecot and others without parameters for finite fields do.
+            offer::Answer::Alert(ALERT_INTERNAL_ERROR) if left.iter().any(|(_, name)| finite_field(name)) => {
+                left.retain(|(_, name)| !finite_field(name));
+            }
+            _ => return,
+        }
         if left.is_empty() {
             return;
         }
     }
+}
+
+/// Diffie and Hellman's method over finite fields, for which a server needs parameters.
+fn finite_field(name: &str) -> bool {
+    name.starts_with("TLS_DH_") || name.starts_with("TLS_DHE_")
 }
 
 /// What is weak about a suite.
@@ -159,14 +206,9 @@ fn kind(name: &str) -> &'static str {
 
 /// Sends a hello and reads the answer to it; `None` if none came or it could not be sent. A server that hangs up
 /// without a word has refused.
-async fn hello_to(
-    context: &Context<'_>,
-    target: &Target,
-    starttls: bool,
-    version: u16,
-    suites: &[u16],
-) -> Option<offer::Answer> {
+async fn hello_to(asked: &Asked<'_>, version: u16, suites: &[u16]) -> Option<(Wire, offer::Answer)> {
     const REFUSED_WITHOUT_A_WORD: offer::Answer = offer::Answer::Alert(0);
+    let Asked { context, target, starttls } = *asked;
     // The dialogue before TLS is in the transcript already.
     let unnoted = Notes::new();
     let (mut wire, _) = approach::at_tls(context, target, starttls, &unnoted).await.ok()?;
@@ -178,13 +220,13 @@ async fn hello_to(
     loop {
         let octets = match wire.octets(have, until).await {
             Ok(octets) => octets,
-            Err(Trouble::Closed) => return Some(REFUSED_WITHOUT_A_WORD),
+            Err(Trouble::Closed) => return Some((wire, REFUSED_WITHOUT_A_WORD)),
             Err(_) => return None,
         };
         have = octets.len();
         match offer::answer(octets) {
             offer::Answer::NeedMore => {}
-            other => return Some(other),
+            answer => return Some((wire, answer)),
         }
     }
 }
@@ -283,5 +325,9 @@ mod tests {
         assert!(offer::SUITES_WEAK.iter().all(|(_, name)| !kind(name).is_empty()));
         assert_eq!(kind("TLS_DH_anon_WITH_RC4_128_MD5"), "_anon_");
         assert_eq!(kind("TLS_RSA_WITH_DES_CBC_SHA"), "_DES_");
+        assert!(
+            finite_field("TLS_DH_anon_WITH_RC4_128_MD5")
+                && !finite_field("TLS_ECDH_anon_WITH_AES_128_CBC_SHA")
+        );
     }
 }

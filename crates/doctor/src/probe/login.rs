@@ -6,7 +6,7 @@
 
 use super::approach::{self, Ready};
 use super::context::{Context, Target};
-use super::knock::{TAG_LEAVE, ask};
+use super::knock::TAG_LEAVE;
 use super::notes::{Notes, WORDS_CHARS_MAX};
 use super::trust::Verified;
 use super::wire::{Trouble, Wire};
@@ -19,6 +19,7 @@ use proto::proof::Secret;
 use proto::sasl::Mechanism;
 use proto::sasl::client::Client;
 use proto::sasl::scram::Binding;
+use std::time::Duration;
 
 /// Attempts for one protocol.
 pub(super) const ATTEMPTS_MAX: usize = 2;
@@ -27,6 +28,9 @@ const STEPS_MAX: usize = 6;
 /// An initial response in a longer line is sent by itself (RFC 5034 section 4: 255 octets).
 const LINE_BYTES_MAX: usize = 255;
 const TAG_LOGIN: u32 = 3;
+/// For the answer to a password. Servers hold back what they say to wrong ones: Dovecot two seconds, and as many again
+/// and twice as many before it looks at the next attempt. A run ends in time all the same.
+const VERDICT_WAIT: Duration = Duration::from_secs(8);
 
 /// Mechanisms in the order in which they are tried: those that do not send the password, then those that do.
 /// CRAM-MD5 comes last: servers offer it for accounts that cannot use it.
@@ -67,7 +71,9 @@ pub(super) async fn sign_in(
         };
         seen.full_address = user == address;
         let result = seen.result;
-        if result == LoginResult::Works || first.is_none() {
+        // What is said of the password counts more than that a way to say it was refused.
+        let no_answer = first.as_ref().is_none_or(|first| first.result == LoginResult::MechanismRefused);
+        if result == LoginResult::Works || no_answer {
             first = Some(seen);
         }
         match (result, way) {
@@ -275,7 +281,9 @@ impl Exchange<'_> {
         // The line is wiped when it was sent.
         let line = Secret::new(line);
         let text = std::str::from_utf8(line.expose()).unwrap_or_default();
-        ask(self.context, self.notes, self.wire, self.language, text, Awaited::Reply(TAG_LOGIN)).await
+        self.wire.say(text, self.notes, self.context.answer()).await?;
+        let until = self.context.until(VERDICT_WAIT);
+        self.wire.answer(self.language, Awaited::Reply(TAG_LOGIN), self.notes, until).await
     }
 }
 

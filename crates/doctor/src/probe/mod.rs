@@ -216,12 +216,13 @@ impl<'a> Run<'a> {
         }
         let starttls = probe.first == First::Greeting;
         let checks = deep::checks(tls, matches!(probe.starttls, StartTls::Works { .. }));
+        let certificate_known = tls.certificate.is_some();
         let index = self.deep.len();
         self.deep.push(Deep { address, port, found: Vec::new() });
         let (context, target) = (self.context, &self.targets[at]);
         for check in checks {
             self.work.push(Box::pin(async move {
-                let checked = deep::check(context, target, starttls, check).await;
+                let checked = deep::check(context, target, starttls, certificate_known, check).await;
                 Done::Checked(index, Box::new(checked))
             }));
         }
@@ -261,6 +262,10 @@ impl<'a> Run<'a> {
                 for checked in &deep.found {
                     if let Some(tls) = &mut probe.tls {
                         checked.add_to(tls);
+                        if tls.certificate.is_none() {
+                            let host = &slot.target.place.host;
+                            tls.certificate = self.context.trust.shown(host, &checked.chain);
+                        }
                     }
                     if let StartTls::Works { injectable } = &mut probe.starttls {
                         *injectable |= checked.injectable;

@@ -59,6 +59,22 @@ impl Trust {
         chain: &[CertificateDer<'_>],
         proven: bool,
     ) -> Option<CertificateSeen> {
+        let mut seen = self.read(host, chain)?;
+        if seen.chain == Chain::Trusted && !proven {
+            seen.chain = Chain::Broken;
+        }
+        Some(seen)
+    }
+
+    /// The same of a chain (DER) that was shown in clear by a server with which no handshake is possible: it was never
+    /// asked for a proof, so what is wrong with the certificate can be said, and nobody signs in there.
+    pub(super) fn shown(&self, host: &str, chain: &[Vec<u8>]) -> Option<CertificateSeen> {
+        let chain: Vec<CertificateDer<'_>> =
+            chain.iter().take(CHAIN_MAX).map(|der| CertificateDer::from(der.as_slice())).collect();
+        self.read(host, &chain)
+    }
+
+    fn read(&self, host: &str, chain: &[CertificateDer<'_>]) -> Option<CertificateSeen> {
         let (leaf, others) = chain.split_first()?;
         let (_, parsed) = X509Certificate::from_der(leaf).ok()?;
         let validity = parsed.validity();
@@ -72,7 +88,7 @@ impl Trust {
             issuer: issuer(&parsed),
             key: key(&parsed),
             weak_signature: weak_signature(&parsed),
-            chain: if judged == Chain::Trusted && !proven { Chain::Broken } else { judged },
+            chain: judged,
         })
     }
 

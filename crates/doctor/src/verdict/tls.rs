@@ -10,8 +10,10 @@ use proto::service::Protection;
 
 /// The versions that are obsolete (RFC 8996 and before), as probes call them.
 const OLD: [&str; 4] = ["SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1"];
-/// Words in the names of suites that protect nothing or next to nothing.
-const HOPELESS: [&str; 5] = ["NULL", "EXPORT", "anon", "ANON", "RC4"];
+/// Words in the names of suites that protect nothing or next to nothing. Those without authentication are not among
+/// them: only a client that does not care whom it talks to offers them, and no mail program does. Postfix takes them
+/// unless told otherwise, for servers that do not look at certificates.
+const HOPELESS: [&str; 3] = ["NULL", "EXPORT", "RC4"];
 
 /// Judges every open place that matters.
 pub fn judge(view: &View<'_>, finds: &mut Finds) {
@@ -85,8 +87,10 @@ fn offered_elsewhere(view: &View<'_>, probe: &Probe) -> Option<String> {
     view.probes.iter().find_map(|other| {
         let offers = matches!(other.starttls, StartTls::Works { .. })
             || other.clear.as_ref().is_some_and(|offer| offer.starttls);
+        // What servers are offered is configured apart from what people are: that 25 has it proves nothing for 587.
         let same_server = other.place.host == place.host
-            && words::same_language(other.place.port.protocol, place.port.protocol);
+            && (other.place.port.protocol == place.port.protocol
+                || other.place.port.number == place.port.number);
         if !offers || !same_server {
             None
         } else if other.place.port.number == place.port.number {

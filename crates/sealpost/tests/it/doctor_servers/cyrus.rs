@@ -66,6 +66,12 @@ fn configurations() {
         Case::new("TLS 1.0 is taken, 1.3 is not", plan(Papers::Rsa, &format!("{old}{plain}"))),
         Case::new("CRAM-MD5 only", plan(Papers::Good, &format!("{MODERN}sasl_mech_list: CRAM-MD5\n"))),
     ];
+    // What it shows can be read although our library does not speak with it.
+    let ancient = "allowplaintext: no\ntls_versions: tls1_0 tls1_1\ntls_ciphers: DEFAULT:@SECLEVEL=0\n";
+    for papers in [Papers::Rsa, Papers::Expired, Papers::WrongName] {
+        let plan = plan(papers, &format!("{ancient}{plain}"));
+        cases.push(Case::new(&format!("TLS 1.1 at most, certificate: {papers:?}"), plan));
+    }
     for papers in [Papers::Expired, Papers::WrongName] {
         cases.push(Case::new(&format!("certificate: {papers:?}"), plan(papers, &format!("{MODERN}{plain}"))));
     }

@@ -89,6 +89,9 @@ fn configurations() {
         Case::new("CRAM-MD5 only", plan(Papers::Good, "", MASTER, "CRAM-MD5")),
         Case::new("TLS 1.0 is taken", plan(Papers::Rsa, old, MASTER, "PLAIN")),
     ];
+    let ancient = "smtpd_tls_protocols = >=TLSv1, <=TLSv1.1\nsmtpd_tls_mandatory_protocols = >=TLSv1, <=TLSv1.1\n\
+                   tls_medium_cipherlist = DEFAULT:@SECLEVEL=0\nsmtpd_tls_mandatory_ciphers = medium\n";
+    cases.push(Case::new("TLS 1.1 at most, expired", plan(Papers::Expired, ancient, MASTER, "PLAIN")));
     for papers in [Papers::Expired, Papers::WrongName, Papers::SelfSigned, Papers::Stranger] {
         cases.push(Case::new(&format!("certificate: {papers:?}"), plan(papers, "", MASTER, "PLAIN")));
     }
