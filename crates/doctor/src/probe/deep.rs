@@ -20,6 +20,8 @@ const WEAK_ROUNDS_MAX: usize = 6;
 /// What an injected command's answer is waited for before anything else is said.
 const INJECTED_WAIT: Duration = Duration::from_millis(300);
 const TAG_INJECTED: u32 = 7;
+/// In the place of an alert where the server hung up without one; it is that of a good end, which refuses nothing.
+const NO_WORD: u8 = 0;
 /// RFC 8446 6.2.
 const ALERT_INTERNAL_ERROR: u8 = 80;
 
@@ -181,8 +183,10 @@ async fn weak_check(asked: &Asked<'_>, checked: &mut Checked) {
                 checked.weak.push(name);
                 left.retain(|(_, other)| kind(other) != kind(name));
             }
-            // It chose one that it cannot do: Dovecot and others without parameters for finite fields do.
-            offer::Answer::Alert(ALERT_INTERNAL_ERROR) if left.iter().any(|(_, name)| finite_field(name)) => {
+            // It chose one that it cannot do: without parameters for finite fields Dovecot then hangs up.
+            offer::Answer::Alert(NO_WORD | ALERT_INTERNAL_ERROR)
+                if left.iter().any(|(_, name)| finite_field(name)) =>
+            {
                 left.retain(|(_, name)| !finite_field(name));
             }
             _ => return,
@@ -207,7 +211,6 @@ fn kind(name: &str) -> &'static str {
 /// Sends a hello and reads the answer to it; `None` if none came or it could not be sent. A server that hangs up
 /// without a word has refused.
 async fn hello_to(asked: &Asked<'_>, version: u16, suites: &[u16]) -> Option<(Wire, offer::Answer)> {
-    const REFUSED_WITHOUT_A_WORD: offer::Answer = offer::Answer::Alert(0);
     let Asked { context, target, starttls } = *asked;
     // The dialogue before TLS is in the transcript already.
     let unnoted = Notes::new();
@@ -220,7 +223,7 @@ async fn hello_to(asked: &Asked<'_>, version: u16, suites: &[u16]) -> Option<(Wi
     loop {
         let octets = match wire.octets(have, until).await {
             Ok(octets) => octets,
-            Err(Trouble::Closed) => return Some((wire, REFUSED_WITHOUT_A_WORD)),
+            Err(Trouble::Closed) => return Some((wire, offer::Answer::Alert(NO_WORD))),
             Err(_) => return None,
         };
         have = octets.len();
