@@ -129,6 +129,13 @@ fn versions_and_suites() {
             Exit::Fine,
             &["N provider weak-suites"],
         ),
+        row(
+            "suite without authentication",
+            with(|t| t.weak = vec!["TLS_ECDH_anon_WITH_AES_128_CBC_SHA".to_owned()]),
+            "Mail for example.com works: read it at imap.example.com, port 993 with SSL/TLS, and send it at smtp.example.com, port 465 with SSL/TLS.",
+            Exit::Fine,
+            &["N provider weak-suites"],
+        ),
     ]);
 }
 
