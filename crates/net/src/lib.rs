@@ -9,6 +9,7 @@ pub mod https;
 pub mod listen;
 pub mod local;
 pub mod network;
+pub mod ocsp;
 mod pool;
 mod squeeze;
 mod stream;

@@ -12,12 +12,15 @@
 
 mod certificates;
 mod client;
+mod described;
 mod facts;
 mod roots;
 mod tickets;
 
-pub use certificates::{CertificateError, Certificates, Described, Pair};
+pub use certificates::{CertificateError, Certificates, Pair};
+pub use described::{Described, Fingerprint, chain, fingerprint, names_of};
 pub use roots::roots;
+pub use rustls::pki_types::CertificateDer;
 pub use tickets::KEY_SECONDS;
 
 use crate::acme::{self, Challenges};

@@ -16,6 +16,7 @@ impl Settings {
             certificates: certificates
                 .map(|(chain, key)| net::tls::Pair { chain: chain.clone(), key: key.clone() })
                 .collect(),
+            staple: self.tls.staple,
             acme: self.acme.as_ref().map(|acme| server::certificate::Settings {
                 directory: acme.directory.clone(),
                 contact: acme.contact.clone(),

@@ -23,6 +23,8 @@ pub struct Settings {
     pub model: Model,
     /// Certificate chains and keys, the default first.
     pub certificates: Vec<net::tls::Pair>,
+    /// Ask the authorities' OCSP responders, and staple what they say.
+    pub staple: bool,
     /// Certificates that are ordered; `None` orders none.
     pub acme: Option<crate::certificate::Settings>,
     /// Authorities whose client certificates are trusted for EXTERNAL.

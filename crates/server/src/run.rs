@@ -132,6 +132,10 @@ impl Running {
         if let Some(keeper) = keeper {
             running.beside.spawn(keeper.run(running.app.clone(), certificates.clone()));
         }
+        if running.app.settings.staple {
+            let stapler = certificate::staple::Stapler::new(&running.app.settings.data);
+            running.beside.spawn(stapler.run(certificates.clone()));
+        }
         running.beside.spawn(certificates.watch(CERTIFICATES_LOOK, stopping));
         running.beside.spawn(operate(running.app.clone(), local));
         match crate::deliver::resume(&running.app).await {

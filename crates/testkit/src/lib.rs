@@ -13,6 +13,7 @@ pub mod imap_grammar;
 pub mod laws;
 pub mod login;
 pub mod message;
+pub mod openssl_ca;
 pub mod pop3;
 pub mod rules;
 pub mod script;

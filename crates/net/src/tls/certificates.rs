@@ -5,24 +5,25 @@
 //! server name gets the default one: the first pair's, else the service's host's, else a self-signed
 //! one that stands in until a real one comes); a broken new file keeps the
 //! old certificate and is reported once; choosing
-//! takes one read lock, held for the copy of a pointer.
+//! takes one read lock, held for the copy of a pointer; no staple is shown past its time.
 
+use super::described::{self, Described, Fingerprint, described, fingerprint};
+use crate::ocsp::Staple;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{PrivateKeyDer, UnixTime};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{SignatureAlgorithm, SignatureScheme};
-use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
+use sha2::{Digest, Sha256};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
-use tokio::sync::{mpsc, watch};
-use x509_parser::prelude::X509Certificate;
+use tokio::sync::{Notify, mpsc, watch};
 
 /// One certificate with its chain, and its private key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,21 +66,7 @@ pub struct Certificates {
     current: RwLock<Arc<Set>>,
     watched: Mutex<Watched>,
     unknown_names: OnceLock<mpsc::Sender<String>>,
-}
-
-/// What a certificate says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Described {
-    /// The names that it covers, lower case.
-    pub names: Vec<String>,
-    /// The kind of its key: `ecdsa`, `rsa` or `other`.
-    pub key: &'static str,
-    /// First second, Unix time.
-    pub not_before: i64,
-    /// Last second.
-    pub not_after: i64,
-    /// The certificate itself, DER.
-    pub leaf: Vec<u8>,
+    changed: Notify,
 }
 
 /// What the sets are made of.
@@ -89,6 +76,8 @@ struct Known {
     fixed: Vec<Arc<Served>>,
     /// By the file that keeps each.
     coming: BTreeMap<PathBuf, Arc<Served>>,
+    /// For those that are served.
+    staples: HashMap<Fingerprint, Staple>,
 }
 
 /// One certificate as it is served.
@@ -97,6 +86,7 @@ pub(super) struct Served {
     key: Arc<CertifiedKey>,
     /// `tls-server-end-point` (RFC 5929 4.1).
     pub(super) end_point: Vec<u8>,
+    fingerprint: Fingerprint,
     names: Vec<String>,
     rank: u8,
 }
@@ -108,6 +98,16 @@ struct Set {
     by_name: HashMap<String, Vec<Arc<Served>>>,
     /// For all other names: those of the first pair's host, then all others.
     default: Vec<Arc<Served>>,
+    /// With their staple, those that have one.
+    stapled: HashMap<Fingerprint, Stapled>,
+}
+
+/// A certificate with its staple.
+#[derive(Debug)]
+struct Stapled {
+    key: Arc<CertifiedKey>,
+    /// Unix seconds.
+    until: u64,
 }
 
 /// What was last seen of the files.
@@ -145,7 +145,7 @@ impl Certificates {
         stand_in: Option<Arc<Served>>,
     ) -> Result<Arc<Certificates>, CertificateError> {
         let stamps = stamps(&pairs);
-        let known = Known { fixed: read_all(&pairs)?, coming: BTreeMap::new() };
+        let known = Known { fixed: read_all(&pairs)?, ..Known::default() };
         if known.fixed.is_empty() && stand_in.is_none() {
             return Err(CertificateError::other("no certificate is configured".to_owned()));
         }
@@ -158,6 +158,7 @@ impl Certificates {
             current: RwLock::new(Arc::new(set)),
             watched: Mutex::new(Watched { seen: stamps.clone(), read: stamps }),
             unknown_names: OnceLock::new(),
+            changed: Notify::new(),
         }))
     }
 
@@ -197,10 +198,41 @@ impl Certificates {
     }
 
     fn change(&self, change: impl FnOnce(&mut Known)) {
+        self.rebuild(change);
+        self.changed.notify_one();
+    }
+
+    fn rebuild(&self, change: impl FnOnce(&mut Known)) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut known);
+        let served: HashSet<Fingerprint> = known.all().map(|served| served.fingerprint).collect();
+        known.staples.retain(|fingerprint, _| served.contains(fingerprint));
         let set = Arc::new(Set::of(&known, &self.host, self.stand_in.as_ref()));
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = set;
+    }
+
+    /// Those that are served, each once. What stands in for a real one is not among them.
+    #[must_use]
+    pub fn served(&self) -> HashMap<Fingerprint, Arc<CertifiedKey>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.all().map(|served| (served.fingerprint, served.key.clone())).collect()
+    }
+
+    /// From now on, and until it is out of date, each staple is shown with its certificate to clients that ask for one.
+    pub fn staple(&self, staples: impl IntoIterator<Item = (Fingerprint, Staple)>) {
+        self.rebuild(|known| known.staples.extend(staples));
+    }
+
+    /// This certificate's staple is not shown any more: it says what is not so.
+    pub fn unstaple(&self, fingerprint: &Fingerprint) {
+        self.rebuild(|known| {
+            known.staples.remove(fingerprint);
+        });
+    }
+
+    /// Returns when certificates came, went or were read again since the last time. For one listener.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// Reads the files again now. Connections that are open keep what they have.
@@ -305,7 +337,7 @@ impl ResolvesServerCert for Certificates {
             let _ = teller.try_send(name.to_ascii_lowercase());
         }
         let served = current.choose(name, hello.signature_schemes())?;
-        let key = served.key.clone();
+        let key = current.shown(&served, UnixTime::now().as_secs());
         CHOSEN.with_borrow_mut(|chosen| *chosen = Some(served));
         Some(key)
     }
@@ -324,9 +356,15 @@ pub(super) fn observe<T>(step: impl FnOnce() -> T) -> (T, Option<Arc<Served>>) {
     (outcome, CHOSEN.take())
 }
 
+impl Known {
+    fn all(&self) -> impl Iterator<Item = &Arc<Served>> {
+        self.fixed.iter().chain(self.coming.values())
+    }
+}
+
 impl Set {
     fn of(known: &Known, host: &str, stand_in: Option<&Arc<Served>>) -> Set {
-        let mut all: Vec<Arc<Served>> = known.fixed.iter().chain(known.coming.values()).cloned().collect();
+        let mut all: Vec<Arc<Served>> = known.all().cloned().collect();
         // Stable: within a rank, the order of the settings, and the operator's own first.
         all.sort_by_key(|served| served.rank);
         let mut by_name: HashMap<String, Vec<Arc<Served>>> = HashMap::new();
@@ -335,6 +373,14 @@ impl Set {
                 by_name.entry(name.clone()).or_default().push(served.clone());
             }
         }
+        let stapled = all.iter().filter_map(|served| {
+            let staple = known.staples.get(&served.fingerprint)?;
+            let key = CertifiedKey { ocsp: Some(staple.der.clone()), ..(*served.key).clone() };
+            // A time before 1970 has passed.
+            let until = u64::try_from(staple.next_update).unwrap_or(0);
+            Some((served.fingerprint, Stapled { key: Arc::new(key), until }))
+        });
+        let stapled = stapled.collect();
         let first = known.fixed.first();
         let is_default = |served: &Arc<Served>| match first {
             Some(first) => {
@@ -347,7 +393,15 @@ impl Set {
             default.extend(stand_in.cloned());
         }
         default.extend(others);
-        Set { by_name, default }
+        Set { by_name, default, stapled }
+    }
+
+    /// With its staple, as long as that holds.
+    fn shown(&self, served: &Served, now: u64) -> Arc<CertifiedKey> {
+        match self.stapled.get(&served.fingerprint) {
+            Some(stapled) if now < stapled.until => stapled.key.clone(),
+            _ => served.key.clone(),
+        }
     }
 
     fn choose(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<Arc<Served>> {
@@ -395,13 +449,11 @@ impl Served {
         key: &PrivateKeyDer<'_>,
         key_path: &Path,
     ) -> Result<Arc<Served>, CertificateError> {
-        let chain = CertificateDer::pem_slice_iter(chain)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| CertificateError::file(chain_path, &error))?;
-        let Some(leaf) = chain.first() else {
-            return Err(CertificateError::file(chain_path, &"no certificate in this file"));
-        };
+        let chain = described::chain(chain_path, chain)?;
+        // It is not empty.
+        let leaf = &chain[0];
         let (end_point, names) = described(leaf, chain_path)?;
+        let fingerprint = fingerprint(leaf);
         let key = any_supported_type(key).map_err(|error| CertificateError::file(key_path, &error))?;
         let rank = match key.algorithm() {
             SignatureAlgorithm::ECDSA => 0,
@@ -413,7 +465,7 @@ impl Served {
             let why = format!("does not belong to the certificate in {}", chain_path.display());
             return Err(CertificateError::file(key_path, &why));
         }
-        Ok(Arc::new(Served { key: Arc::new(key), end_point, names, rank }))
+        Ok(Arc::new(Served { key: Arc::new(key), end_point, fingerprint, names, rank }))
     }
 }
 
@@ -425,29 +477,6 @@ impl Described {
     pub fn with_key(file: &Path, pem: &[u8]) -> Result<Described, CertificateError> {
         Served::from_one(file, pem)?;
         Described::read(file, pem)
-    }
-
-    /// Reads the first certificate of a PEM text; `file` is for what is said when it is none.
-    ///
-    /// # Errors
-    /// There is none in it.
-    pub fn read(file: &Path, pem: &[u8]) -> Result<Described, CertificateError> {
-        let leaf =
-            CertificateDer::from_pem_slice(pem).map_err(|error| CertificateError::file(file, &error))?;
-        let (_, parsed) = x509_parser::parse_x509_certificate(&leaf)
-            .map_err(|error| CertificateError::file(file, &format!("not a certificate: {error}")))?;
-        let key = match parsed.public_key().algorithm.algorithm.to_id_string().as_str() {
-            "1.2.840.10045.2.1" => "ecdsa",
-            "1.2.840.113549.1.1.1" => "rsa",
-            _ => "other",
-        };
-        Ok(Described {
-            names: names(&parsed),
-            key,
-            not_before: parsed.validity().not_before.timestamp(),
-            not_after: parsed.validity().not_after.timestamp(),
-            leaf: leaf.to_vec(),
-        })
     }
 }
 
@@ -474,66 +503,6 @@ fn matches(name: &str, host: &str) -> bool {
         || name
             .strip_prefix("*.")
             .is_some_and(|parent| host.split_once('.').is_some_and(|(_, rest)| rest == parent))
-}
-
-/// The channel binding and the names of a certificate.
-fn described(leaf: &[u8], path: &Path) -> Result<(Vec<u8>, Vec<String>), CertificateError> {
-    let (_, parsed) = x509_parser::parse_x509_certificate(leaf)
-        .map_err(|error| CertificateError::file(path, &format!("not a certificate: {error}")))?;
-    if !parsed.validity().is_valid() {
-        tracing::error!(
-            file = %path.display(),
-            until = %parsed.validity().not_after,
-            "the operator must renew this certificate: it is not valid now"
-        );
-    }
-    Ok((end_point(leaf, &parsed), names(&parsed)))
-}
-
-/// The DNS names, lower case.
-fn names(parsed: &X509Certificate<'_>) -> Vec<String> {
-    let mut names = Vec::new();
-    if let Ok(Some(alternatives)) = parsed.subject_alternative_name() {
-        for name in &alternatives.value.general_names {
-            if let x509_parser::extensions::GeneralName::DNSName(name) = name {
-                names.push(name.trim_end_matches('.').to_ascii_lowercase());
-            }
-        }
-    }
-    names
-}
-
-/// The certificate's digest by the hash of its signature; MD5 and SHA-1 are replaced
-/// by SHA-256 (RFC 5929 4.1). Ed25519 has no separate hash and RFC 5929 no rule for it:
-/// its own inner hash is taken.
-fn end_point(certificate: &[u8], parsed: &X509Certificate<'_>) -> Vec<u8> {
-    let oid = parsed.signature_algorithm.algorithm.to_id_string();
-    let hash = match oid.as_str() {
-        "1.2.840.113549.1.1.10" => pss_hash(parsed).unwrap_or_default(),
-        other => other.to_owned(),
-    };
-    match hash.as_str() {
-        // RSA, ECDSA, and the bare hash as RSASSA-PSS names it.
-        "1.2.840.113549.1.1.14" | "1.2.840.10045.4.3.1" | "2.16.840.1.101.3.4.2.4" => {
-            Sha224::digest(certificate).to_vec()
-        }
-        "1.2.840.113549.1.1.12" | "1.2.840.10045.4.3.3" | "2.16.840.1.101.3.4.2.2" => {
-            Sha384::digest(certificate).to_vec()
-        }
-        "1.2.840.113549.1.1.13" | "1.2.840.10045.4.3.4" | "2.16.840.1.101.3.4.2.3" | "1.3.101.112" => {
-            Sha512::digest(certificate).to_vec()
-        }
-        _ => Sha256::digest(certificate).to_vec(),
-    }
-}
-
-/// The hash in the parameters of RSASSA-PSS (RFC 4055 3.1); missing means SHA-1.
-fn pss_hash(parsed: &X509Certificate<'_>) -> Option<String> {
-    use x509_parser::signature_algorithm::SignatureAlgorithm as Algorithm;
-    match Algorithm::try_from(&parsed.signature_algorithm).ok()? {
-        Algorithm::RSASSA_PSS(parameters) => Some(parameters.hash_algorithm_oid().to_id_string()),
-        _ => None,
-    }
 }
 
 fn stamps(pairs: &[Pair]) -> Vec<Stamp> {
@@ -589,6 +558,32 @@ mod tests {
         assert_eq!(shown(Some("mail.a.test")), "mail.a.test 0");
         certificates.remove(other);
         assert!(!certificates.covers("b.test"));
+    }
+
+    #[test]
+    fn a_staple_is_shown_with_its_certificate_until_its_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let authority = Authority::open(directory.path()).unwrap();
+        let certificates = Certificates::expecting(Vec::new(), "mail.a.test").unwrap();
+        assert!(certificates.served().is_empty(), "what stands in has no responder");
+        let file = Path::new("a");
+        let first = pem(&authority, KeyKind::Ecdsa, "a.test");
+        certificates.put(file, &first).unwrap();
+        let served: Vec<Fingerprint> = certificates.served().into_keys().collect();
+        let staple = Staple { der: b"staple".to_vec(), this_update: 0, next_update: 1000 };
+        certificates.staple([(served[0], staple)]);
+        let shown = |now| {
+            let set = certificates.current();
+            set.shown(&set.choose(Some("a.test"), &ANY).unwrap(), now).ocsp.clone()
+        };
+        assert_eq!((shown(999), shown(1000)), (Some(b"staple".to_vec()), None));
+        // The same certificate read again keeps it, another one does not get it.
+        certificates.put(file, &first).unwrap();
+        assert_eq!(shown(999), Some(b"staple".to_vec()));
+        certificates.put(file, &pem(&authority, KeyKind::Ecdsa, "a.test")).unwrap();
+        assert_eq!(shown(999), None);
+        certificates.put(file, &first).unwrap();
+        assert_eq!(shown(999), None, "what is not served is forgotten");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod foreign;
 mod https;
 mod limits;
 mod memory;
+mod ocsp;
 mod talk;
 mod transcripts;
 

@@ -172,6 +172,10 @@ pub const KEYS: &[Key] = &[
     key("tls.client_ca", Kind::Path, Unset("client certificates are not asked for"), "\"client-ca.pem\"",
         "A PEM file of authorities whose client certificates are accepted. A client that shows one may log in with \
          EXTERNAL as the mail address in the certificate."),
+    key("tls.staple", Kind::Switch, Value("true"), "false",
+        "Ask the OCSP responder that a certificate names, in clear HTTP as is usual, whether the certificate still holds, \
+         and hand clients the answer with it, so that they need not ask. Of \"sealpost certificate list\" the column \
+         \"staple\" says how that stands."),
     key("tls.certificates[].chain", Kind::Path, Required, "\"mail.example.org.pem\"",
         "PEM file with the certificate and the intermediate ones behind it."),
     key("tls.certificates[].key", Kind::Path, Required, "\"mail.example.org.key\"",

@@ -61,6 +61,8 @@ pub struct Settings {
 pub struct Tls {
     /// (chain, key), the default first.
     pub certificates: Vec<(PathBuf, PathBuf)>,
+    /// Ask OCSP responders and staple what they say.
+    pub staple: bool,
     /// Authorities of client certificates.
     pub client_ca: Option<PathBuf>,
     /// Time for a handshake.
@@ -254,6 +256,7 @@ impl Builder<'_, '_> {
             .collect();
         Tls {
             certificates,
+            staple: self.switch("tls.staple").unwrap_or_default(),
             client_ca: self.path("tls.client_ca"),
             handshake_seconds_max: self.u32("limits.handshake"),
         }

@@ -18,6 +18,7 @@ mod python;
 mod senders;
 mod skips;
 mod thunderbird;
+mod staple;
 mod web_curl;
 mod web_pages;
 mod wire;

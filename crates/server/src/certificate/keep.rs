@@ -2,22 +2,19 @@
 //!
 //! They lie in the data directory, one folder for each authority, so that a backup has them and a change of
 //! authority mixes nothing up. What must hold: a file is whole or not there, also after
-//! power fails (written beside, synced, renamed, the folder synced); key and chain of a
-//! certificate are one file; only the owner reads them.
+//! power fails ([`whole`]); key and chain of a certificate are one file; only the owner reads them.
 
+use super::whole;
 use net::authority::KeyKind;
 use sha2::{Digest, Sha256};
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The folder within the data directory.
 const FOLDER: &str = "acme";
 /// Certificates that are looked at when the service starts.
 const FILES_MAX: usize = 100_000;
-/// Octets of a file; a chain with its key is some ten thousand.
-const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// The folder of one authority.
 #[derive(Clone, Debug)]
@@ -54,7 +51,7 @@ impl Keep {
     /// # Errors
     /// The file is there and cannot be read.
     pub fn account(&self) -> io::Result<Option<String>> {
-        match read(&self.folder.join("account.json")) {
+        match whole::read(&self.folder.join("account.json")) {
             Ok(octets) => String::from_utf8(octets)
                 .map(Some)
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)),
@@ -68,7 +65,7 @@ impl Keep {
     /// # Errors
     /// The data directory cannot be written.
     pub fn keep_account(&self, kept: &str) -> io::Result<()> {
-        self.write(&self.folder.join("account.json"), kept.as_bytes())
+        whole::write(&self.folder.join("account.json"), kept.as_bytes())
     }
 
     /// Puts the account aside that the authority does not have any more; what was put aside before goes.
@@ -117,7 +114,7 @@ impl Keep {
     /// # Errors
     /// The data directory cannot be written; an older one is still there then.
     pub fn keep(&self, kept: &Kept, pem: &str) -> io::Result<()> {
-        self.write(&kept.file, pem.as_bytes())
+        whole::write(&kept.file, pem.as_bytes())
     }
 
     /// Reads a certificate with its key.
@@ -125,7 +122,7 @@ impl Keep {
     /// # Errors
     /// The file cannot be read.
     pub fn read(&self, kept: &Kept) -> io::Result<Vec<u8>> {
-        read(&kept.file)
+        whole::read(&kept.file)
     }
 
     /// Removes a certificate that is no longer wanted.
@@ -133,20 +130,7 @@ impl Keep {
     /// # Errors
     /// The data directory cannot be written.
     pub fn remove(&self, kept: &Kept) -> io::Result<()> {
-        fs::remove_file(&kept.file)?;
-        File::open(&self.folder)?.sync_all()
-    }
-
-    fn write(&self, file: &Path, octets: &[u8]) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-        let mut beside = file.as_os_str().to_owned();
-        beside.push(".new");
-        let beside = PathBuf::from(beside);
-        let mut new = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-        new.write_all(octets)?;
-        new.sync_all()?;
-        fs::rename(&beside, file)?;
-        File::open(&self.folder)?.sync_all()
+        whole::remove(&kept.file)
     }
 }
 
@@ -173,13 +157,6 @@ pub fn is_host(name: &str) -> bool {
 
 fn kind_of(text: &str) -> Option<KeyKind> {
     [KeyKind::Ecdsa, KeyKind::Rsa].into_iter().find(|kind| word(*kind) == text)
-}
-
-fn read(file: &Path) -> io::Result<Vec<u8>> {
-    if fs::metadata(file)?.len() > FILE_BYTES_MAX {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is too long"));
-    }
-    fs::read(file)
 }
 
 #[cfg(test)]

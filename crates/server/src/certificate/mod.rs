@@ -11,6 +11,8 @@
 
 pub mod keep;
 pub mod plan;
+pub mod staple;
+mod whole;
 mod wishes;
 
 pub use wishes::Wishes;

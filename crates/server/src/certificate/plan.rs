@@ -129,7 +129,7 @@ fn grown(before: Failures, now: i64, dice: u32, factor: i64, first: i64, max: i6
 }
 
 /// So much of `whole` as the dice say.
-fn part(whole: i64, dice: u32) -> i64 {
+pub(super) fn part(whole: i64, dice: u32) -> i64 {
     let part = (i128::from(whole) * i128::from(dice)) >> 32;
     i64::try_from(part).unwrap_or(0)
 }

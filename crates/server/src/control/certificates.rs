@@ -3,10 +3,11 @@
 use super::Response;
 use super::operator::{No, Operator};
 use crate::certificate::keep::{Keep, Kept};
+use crate::certificate::staple::Shelf;
 use crate::certificate::{at_once, date};
 use crate::clock::unix_now;
 use crate::publish::Domains;
-use net::tls::Described;
+use net::tls::{CertificateDer, Described};
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -20,21 +21,22 @@ impl Operator {
     pub(super) fn certificates(&self) -> Result<Response, No> {
         let now = unix_now();
         let mut rows = Vec::new();
+        let shelf = Shelf::new(&self.settings.data);
         let mut covered: HashSet<String> = HashSet::new();
         let mut take = |file: &Path, from: &str| {
-            let described = std::fs::read(file)
-                .map_err(|error| error.to_string())
-                .and_then(|pem| Described::read(file, &pem).map_err(|error| error.to_string()));
-            rows.push(match described {
-                Ok(described) => {
+            rows.push(match self.read_chain(file) {
+                Ok((described, chain)) => {
                     if described.not_after > now {
                         covered.extend(described.names.iter().cloned());
                     }
-                    row(&described, from, now)
+                    let staple = if self.settings.staple {
+                        shelf.state(chain.iter().map(AsRef::as_ref), now)
+                    } else {
+                        ("not wanted by the settings".to_owned(), described.demand.must_staple)
+                    };
+                    row(&described, from, staple, now)
                 }
-                Err(error) => {
-                    vec![file.display().to_string(), String::new(), from.to_owned(), String::new(), error]
-                }
+                Err(error) => cells([&file.display().to_string(), "", from, "", "", &error]),
             });
         };
         for pair in &self.settings.certificates {
@@ -48,10 +50,10 @@ impl Operator {
         for name in at_once(&self.settings.model, names, &domains) {
             let parent = name.split_once('.').map(|(_, parent)| format!("*.{parent}"));
             if !covered.contains(&name) && !parent.is_some_and(|parent| covered.contains(&parent)) {
-                rows.push(vec![name, String::new(), String::new(), String::new(), "missing".to_owned()]);
+                rows.push(cells([&name, "", "", "", "", "missing"]));
             }
         }
-        let columns = ["names", "key", "from", "until", "state"].map(str::to_owned).to_vec();
+        let columns = cells(["names", "key", "from", "until", "staple", "state"]);
         Ok(Response::Table { columns, rows })
     }
 
@@ -85,6 +87,13 @@ impl Operator {
         })
     }
 
+    fn read_chain(&self, file: &Path) -> Result<(Described, Vec<CertificateDer<'static>>), String> {
+        let pem = std::fs::read(file).map_err(|error| error.to_string())?;
+        let described = Described::read(file, &pem).map_err(|error| error.to_string())?;
+        let chain = net::tls::chain(file, &pem).map_err(|error| error.to_string())?;
+        Ok((described, chain))
+    }
+
     fn kept(&self) -> Result<Vec<Kept>, No> {
         let Some(acme) = &self.settings.acme else { return Ok(Vec::new()) };
         let keep = Keep::new(&self.settings.data, &acme.directory);
@@ -93,32 +102,46 @@ impl Operator {
     }
 }
 
-fn row(described: &Described, from: &str, now: i64) -> Vec<String> {
+/// `staple`: how it stands, and whether clients may refuse the certificate for it.
+fn row(described: &Described, from: &str, staple: (String, bool), now: i64) -> Vec<String> {
     let state = match described.not_after - now {
         ..=0 => "expired",
         // One that lives shorter than that is renewed in time all the same.
         1..SOON_SECONDS if described.not_after - described.not_before > 2 * SOON_SECONDS => "expires soon",
         _ if described.not_before > now => "not valid yet",
+        _ if staple.1 => "must be stapled",
         _ => GOOD,
     };
-    let cells =
-        [described.names.join(" "), described.key.to_owned(), from.to_owned(), date(described.not_after)];
-    cells.into_iter().chain([state.to_owned()]).collect()
+    cells([&described.names.join(" "), described.key, from, &date(described.not_after), &staple.0, state])
+}
+
+fn cells(texts: [&str; 6]) -> Vec<String> {
+    texts.map(str::to_owned).to_vec()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use net::ocsp::Demand;
 
     #[test]
     fn the_state_says_what_needs_somebody() {
         let state = |not_before, not_after| {
             let names = vec!["a.test".to_owned()];
-            let described = Described { names, key: "rsa", not_before, not_after, leaf: Vec::new() };
-            row(&described, "settings", 100 * 86_400).pop().unwrap()
+            let described = Described {
+                names,
+                key: "rsa",
+                not_before,
+                not_after,
+                demand: Demand::default(),
+                leaf: Vec::new(),
+            };
+            let refused = not_before == 60 * 86_400;
+            row(&described, "settings", (String::new(), refused), 100 * 86_400).pop().unwrap()
         };
         let day = 86_400;
         assert_eq!(state(50 * day, 140 * day), GOOD);
+        assert_eq!(state(60 * day, 140 * day), "must be stapled");
         assert_eq!(state(50 * day, 106 * day), "expires soon");
         assert_eq!(state(99 * day, 105 * day), GOOD, "made for six days");
         assert_eq!(state(0, 100 * day), "expired");

@@ -228,6 +228,7 @@ fn settings(data: std::path::PathBuf, pair: net::tls::Pair) -> Settings {
         data,
         model: Model { listeners, ..proto::service::preset::Preset::Modern.model(HOST, &[]) },
         certificates: vec![pair],
+        staple: false,
         acme: None,
         client_ca: None,
         handshake: net::tls::Limits::default(),

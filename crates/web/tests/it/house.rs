@@ -178,6 +178,7 @@ fn settings(data: std::path::PathBuf, pair: net::tls::Pair) -> Settings {
         data,
         model,
         certificates: vec![pair],
+        staple: false,
         acme: None,
         client_ca: None,
         handshake: net::tls::Limits::default(),
