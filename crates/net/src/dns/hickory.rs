@@ -225,3 +225,136 @@ fn host(name: &Name) -> String {
     let text = name.to_ascii().to_ascii_lowercase();
     text.strip_suffix('.').map(str::to_owned).unwrap_or(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hickory_resolver::proto::dnssec::crypto::Ed25519SigningKey;
+    use hickory_resolver::proto::dnssec::rdata::{DNSKEY, DNSSECRData, RRSIG, SigInput};
+    use hickory_resolver::proto::dnssec::{
+        Algorithm, DnssecSigner, PublicKey, SigningKey, TBS, TrustAnchors,
+    };
+    use hickory_resolver::proto::op::{Message, OpCode};
+    use hickory_resolver::proto::rr::rdata::TLSA;
+    use hickory_resolver::proto::rr::{DNSClass, Record, SerialNumber};
+    use std::sync::Arc;
+    use std::time::{SystemTime, UNIX_EPOCH};
+    use tokio::net::UdpSocket;
+
+    const HOST: &str = "_25._tcp.mail.test";
+
+    /// A root zone that signs what stands in it, and the anchor that proves its key.
+    struct Root {
+        signer: DnssecSigner,
+        anchors: Arc<TrustAnchors>,
+    }
+
+    impl Root {
+        fn new() -> Root {
+            let key = Ed25519SigningKey::from_pkcs8(&Ed25519SigningKey::generate_pkcs8().unwrap()).unwrap();
+            let public = key.to_public_key().unwrap();
+            let mut anchors = TrustAnchors::empty();
+            anchors.insert(&public);
+            assert_eq!(public.algorithm(), Algorithm::ED25519);
+            let signer = DnssecSigner::new(
+                DNSKEY::from_key(&public),
+                Box::new(key),
+                Name::root(),
+                Duration::from_secs(600),
+            );
+            Root { signer, anchors: Arc::new(anchors) }
+        }
+
+        /// A record with its signature, which ends so many seconds from now.
+        fn signed(&self, name: &Name, data: RData, seconds: i64) -> [Record; 2] {
+            let record = Record::from_rdata(name.clone(), 60, data);
+            let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
+            let serial = |seconds: i64| SerialNumber::new(u32::try_from(seconds).unwrap());
+            let input = SigInput {
+                type_covered: record.record_type(),
+                algorithm: self.signer.key().algorithm(),
+                num_labels: name.num_labels(),
+                original_ttl: 60,
+                sig_expiration: serial(now + seconds),
+                sig_inception: serial(now - 3600),
+                key_tag: self.signer.calculate_key_tag().unwrap(),
+                signer_name: Name::root(),
+            };
+            let tbs = TBS::from_input(name, DNSClass::IN, &input, std::iter::once(&record)).unwrap();
+            let signature = RRSIG::from_sig(input, self.signer.sign(&tbs).unwrap());
+            let signature = RData::DNSSEC(DNSSECRData::RRSIG(signature));
+            let signature = Record::from_rdata(name.clone(), 60, signature);
+            [record, signature]
+        }
+
+        fn key(&self) -> [Record; 2] {
+            let key = RData::DNSSEC(DNSSECRData::DNSKEY(self.signer.to_dnskey()));
+            self.signed(&Name::root(), key, 600)
+        }
+
+        /// What a resolver that trusts this root makes of these records at the host.
+        async fn asked(&self, at_host: Vec<Record>) -> Result<Answer, Failed> {
+            let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            let mut network = Network::at(socket.local_addr().unwrap(), Duration::from_secs(2));
+            network.proving = OnceLock::from(
+                TokioResolver::builder_with_config(network.config.clone(), TokioRuntimeProvider::default())
+                    .with_options(network.options.clone())
+                    .with_trust_anchor(self.anchors.clone())
+                    .build()
+                    .map_err(|error| Failed(error.to_string())),
+            );
+            let key = self.key();
+            let server = tokio::spawn(async move {
+                let mut buffer = [0; 4096];
+                while let Ok((length, peer)) = socket.recv_from(&mut buffer).await {
+                    let question = Message::from_vec(&buffer[..length]).unwrap();
+                    let query = question.queries[0].clone();
+                    let mut answer = Message::response(question.metadata.id, OpCode::Query);
+                    answer.metadata.recursion_available = true;
+                    answer.add_query(query.clone());
+                    let records: &[Record] = match query.query_type() {
+                        RecordType::DNSKEY if query.name().is_root() => &key,
+                        RecordType::TLSA => &at_host,
+                        _ => &[],
+                    };
+                    for record in records {
+                        answer.add_answer(record.clone());
+                    }
+                    socket.send_to(&answer.to_vec().unwrap(), peer).await.unwrap();
+                }
+            });
+            let answer = network.ask(HOST, Kind::Tlsa, true).await;
+            server.abort();
+            answer
+        }
+    }
+
+    fn tlsa(octet: u8) -> RData {
+        RData::TLSA(TLSA::new(3.into(), 1.into(), 1.into(), vec![octet; 32]))
+    }
+
+    #[tokio::test]
+    async fn a_good_proof_is_told_from_a_bad_one_and_from_none() {
+        let root = Root::new();
+        let host = absolute(HOST).unwrap();
+        let good = root.signed(&host, tlsa(7), 600);
+        let proven = root.asked(good.to_vec()).await.unwrap();
+        assert!(proven.secure, "{proven:?}");
+        assert_eq!(proven.records[0].data, Data::Tlsa(3, 1, 1, vec![7; 32]));
+        // The signature is of another record, out of date, of another's key, or missing.
+        let mut changed = good.clone();
+        changed[0] = Record::from_rdata(host.clone(), 60, tlsa(8));
+        let late = root.signed(&host, tlsa(7), -60);
+        let foreign = Root::new().signed(&host, tlsa(7), 600);
+        for bad in [changed.to_vec(), late.to_vec(), foreign.to_vec(), good[..1].to_vec()] {
+            match root.asked(bad).await {
+                Ok(answer) => assert!(!answer.secure, "{answer:?}"),
+                Err(failed) => assert!(failed.0.contains(HOST), "{failed}"),
+            }
+        }
+        // Who trusts another root proves nothing by this one.
+        let other = Root::new();
+        let unproven = other.asked(good.to_vec()).await;
+        assert!(unproven.is_err() || unproven.is_ok_and(|answer| !answer.secure));
+    }
+}
