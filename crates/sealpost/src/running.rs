@@ -23,6 +23,8 @@ impl Settings {
                 ca: acme.ca.clone(),
                 names: acme.names.clone(),
                 on_demand: acme.on_demand,
+                renew_before_seconds: i64::from(acme.renew_before_seconds),
+                keep_key: acme.keep_key,
                 proof: acme.challenge.as_deref().map(|word| match word {
                     "tls-alpn-01" => net::acme::Proof::TlsAlpn,
                     _ => net::acme::Proof::Http,
@@ -67,6 +69,8 @@ impl Settings {
                 ..auth::Settings::default()
             },
             store: self.store.clone(),
+            web: self.web,
+            promises: self.promises.clone(),
         }
     }
 }

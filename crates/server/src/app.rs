@@ -4,9 +4,11 @@ use crate::auth::Auth;
 use crate::clock::unix_now;
 use crate::maildrop::Maildrops;
 use crate::publish::Domains;
+use proto::discovery::mta_sts::{self, Mode};
 use proto::proof::Security;
 use proto::sasl::Mechanism;
 use proto::service::policy::offered;
+use proto::service::publish::Published;
 use proto::service::{Listener, Model, Protection, Protocol};
 use proto::{advice, imap, pop3, smtp};
 use std::path::PathBuf;
@@ -51,6 +53,33 @@ pub struct Settings {
     pub auth: crate::auth::Settings,
     /// The store's options.
     pub store: store::Options,
+    /// Limits of HTTP connections.
+    pub web: net::https::Limits,
+    /// What is promised of all domains to other servers.
+    pub promises: Promises,
+}
+
+/// What the operator promises of all domains to others, in DNS and in policies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Promises {
+    /// The one authority that may make certificates, as CAA names it; `None`: that of ACME, where it is known.
+    pub ca: Option<String>,
+    /// Where reports on forged mail go (DMARC).
+    pub dmarc_reports: Option<String>,
+    /// Where reports on encryption go (TLS-RPT).
+    pub tls_reports: Option<String>,
+    /// The mode of MTA-STS policies; `None`: as strict as the certificate allows.
+    pub mta_sts: Option<Mode>,
+}
+
+impl Settings {
+    /// The MTA-STS policy of a domain, and whether the certificate covers its host decides what it may demand. None
+    /// where no mail comes in or no web serves it.
+    #[must_use]
+    pub fn mta_sts(&self, published: &Published, covered: bool) -> Option<String> {
+        published.web.as_ref()?;
+        mta_sts::render(published, Mode::effective(self.promises.mta_sts, covered))
+    }
 }
 
 /// Who may have the connection to their mail examined on the web pages, here or at any other provider.

@@ -69,17 +69,16 @@ impl App {
 
     /// Says in the log what is wrong with the rules of the domains on this service.
     pub(crate) fn warn_of_rules(&self, covered: impl Fn(&str) -> bool) {
-        let model = &self.settings.model;
-        let domains = self.domains();
-        for flaw in model.uncovered(domains.by_name.values().map(|rules| &rules.policy), covered) {
-            tracing::warn!("{flaw}; {}", flaw.remedy());
-        }
-        for (domain, rules) in &domains.by_name {
-            for flaw in of_policy(model, &rules.policy) {
-                tracing::warn!(domain, "{flaw}");
-            }
+        for flaw in self.domains().flaws(&self.settings.model, covered) {
+            tracing::warn!("{flaw}");
         }
     }
+}
+
+/// The names of the service that no certificate covers, each with what to do, where no domain has a host of its own.
+#[must_use]
+pub fn uncovered(model: &Model, covered: impl Fn(&str) -> bool) -> Vec<String> {
+    Domains::default().flaws(model, covered)
 }
 
 fn domain_of(who: &Authenticated) -> &str {
@@ -113,6 +112,19 @@ impl Domains {
             }
         }
         Ok(Domains::new(by_name, model))
+    }
+
+    /// What is wrong with the rules of the domains on this service, and the names that no certificate covers.
+    pub(crate) fn flaws(&self, model: &Model, covered: impl Fn(&str) -> bool) -> Vec<String> {
+        let policies = self.by_name.values().map(|rules| &rules.policy);
+        let uncovered = model.uncovered(policies, covered).into_iter();
+        let mut all: Vec<String> = uncovered.map(|flaw| format!("{flaw}; {}", flaw.remedy())).collect();
+        let mut sorted: Vec<_> = self.by_name.iter().collect();
+        sorted.sort_unstable_by_key(|(domain, _)| domain.as_str());
+        for (domain, rules) in sorted {
+            all.extend(of_policy(model, &rules.policy).into_iter().map(|flaw| format!("{domain}: {flaw}")));
+        }
+        all
     }
 
     fn new(by_name: HashMap<String, Rules>, model: &Model) -> Domains {

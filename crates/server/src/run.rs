@@ -167,8 +167,9 @@ impl Running {
             Protocol::Web => {
                 let Some(pages) = pages.cloned() else { return };
                 let mail = MailOnWeb::new(&reception, &means);
+                let limits = self.app.settings.web;
                 let front = Arc::new(WebFront { reception, pages, mail });
-                self.listeners.spawn(https::serve(bound, front, means, https::Limits::default()));
+                self.listeners.spawn(https::serve(bound, front, means, limits));
             }
             Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => {
                 let front = Front { reception, begin: SmtpSession::new };

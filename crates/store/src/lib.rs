@@ -112,17 +112,26 @@ impl std::fmt::Debug for Seed {
     }
 }
 
+/// The file of rows within the store's directory.
+const DATABASE: &str = "store.db";
+
 impl Store {
     /// Opens or creates the store in `dir`; one process at a time ([`Error::InUse`]).
     pub fn open(dir: &Path, options: Options) -> Result<Store, Error> {
         Store::open_on(dir, options, Arc::new(disk::Real))
     }
 
+    /// Is there a store in `dir`? Nothing is opened or made.
+    #[must_use]
+    pub fn is_at(dir: &Path) -> bool {
+        dir.join(DATABASE).exists()
+    }
+
     /// The same on a disk of the caller's choice for the bodies, for tests of failing disks.
     pub fn open_on(dir: &Path, options: Options, disk: Arc<dyn disk::Disk>) -> Result<Store, Error> {
         make_dir(dir)?;
         let lock = lock::DirLock::take(dir)?;
-        let engine: Arc<dyn Engine> = Arc::new(Embedded::open(&dir.join("store.db"))?);
+        let engine: Arc<dyn Engine> = Arc::new(Embedded::open(&dir.join(DATABASE))?);
         let seed = seed(&*engine)?;
         let active = engine.get(key::SYSTEM, &key::active_segment())?;
         let active = active.map(|bytes| row::decode_active(&bytes)).transpose()?;

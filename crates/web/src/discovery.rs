@@ -86,10 +86,8 @@ pub(crate) fn pacc(web: &Inner, ask: &Ask) -> Answer {
 /// The MTA-STS policy, only under its own name (RFC 8461 3.3).
 pub(crate) fn mta_sts(web: &Inner, ask: &Ask) -> Answer {
     let published = ask.host.starts_with("mta-sts.").then(|| domain(web, ask, None)).flatten();
-    let policy = published.and_then(|published| {
-        let enforce = web.certificates.covers(&published.host);
-        discovery::mta_sts::render(&published, enforce)
-    });
+    let policy = published
+        .and_then(|published| web.app.settings.mta_sts(&published, web.certificates.covers(&published.host)));
     match policy {
         Some(policy) => Answer::ok(kind::TEXT, policy, Cache::Short),
         None => Answer::plain(StatusCode::NOT_FOUND, NOT_OURS),

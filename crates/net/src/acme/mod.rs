@@ -13,7 +13,7 @@ mod transport;
 mod trouble;
 
 pub use challenges::{ALPN, Challenges};
-pub use order::{Issued, Means, RenewalWindow};
+pub use order::{Issued, Key, Means, RenewalWindow};
 pub use trouble::{Trouble, Who};
 
 use crate::tls::CertificateError;
@@ -23,6 +23,9 @@ use rustls::pki_types::pem::PemObject;
 use std::fmt;
 use std::path::Path;
 use transport::Transport;
+
+/// Octets of an account's URI that is passed on.
+const URI_BYTES_MAX: usize = 500;
 
 /// An authority, and what it is told of us when the account is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +96,17 @@ impl Client {
     }
 }
 
+/// The URI of the account at the authority (RFC 8555 7.3), from what was kept of it.
+#[must_use]
+pub fn account_uri(kept: &str) -> Option<String> {
+    let kept: serde_json::Value = serde_json::from_str(kept).ok()?;
+    let uri = kept.get("id")?.as_str()?;
+    // It becomes part of a record: nothing that could end the value there.
+    let plain = |octet: u8| octet.is_ascii_graphic() && !matches!(octet, b'"' | b';' | b'\\' | b'\'');
+    (uri.starts_with("https://") && uri.len() <= URI_BYTES_MAX && uri.bytes().all(plain))
+        .then(|| uri.to_owned())
+}
+
 /// Reads a PEM file of authorities.
 ///
 /// # Errors
@@ -104,4 +118,22 @@ pub fn read_roots(path: &Path) -> Result<Vec<Vec<u8>>, CertificateError> {
         return Err(CertificateError::file(path, &"no certificate in this file"));
     }
     Ok(list.into_iter().map(|certificate| certificate.to_vec()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_accounts_uri_is_only_what_can_stand_in_a_record() {
+        let of = |id: &str| account_uri(&serde_json::json!({ "id": id, "key_pkcs8": "secret" }).to_string());
+        assert_eq!(of("https://ca.test/acct/7").as_deref(), Some("https://ca.test/acct/7"));
+        let long = format!("https://ca.test/{}", "a".repeat(URI_BYTES_MAX));
+        for bad in
+            ["http://ca.test/7", "https://ca.test/7; x", "https://ca.test/\"", "https://ca.test/\n7", &long]
+        {
+            assert_eq!(of(bad), None, "{bad}");
+        }
+        assert_eq!((account_uri("{}"), account_uri("nothing")), (None, None));
+    }
 }

@@ -7,8 +7,9 @@ use instant_acme::{
     AuthorizationStatus, CertificateIdentifier, ChallengeStatus, ChallengeType, Error, Identifier, NewOrder,
     Order, OrderStatus, RetryPolicy,
 };
-use rcgen::{CertificateParams, DistinguishedName, KeyPair};
-use rustls::pki_types::CertificateDer;
+use rcgen::{CertificateParams, DistinguishedName, KeyPair, SignatureAlgorithm};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -41,6 +42,32 @@ impl fmt::Debug for Issued {
     }
 }
 
+/// The key of an earlier certificate, for the next one. It does not print.
+pub struct Key(KeyPair);
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key").finish_non_exhaustive()
+    }
+}
+
+impl Key {
+    /// Reads it from the PEM of [`Issued`].
+    ///
+    /// # Errors
+    /// There is none in it, or one of another kind.
+    pub fn read(pem: &[u8], kind: KeyKind) -> Result<Key, String> {
+        let der = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|error| error.to_string())?;
+        let read = KeyPair::from_pkcs8_der_and_sign_algo(&der, algorithm(kind));
+        read.map(Key).map_err(|error| error.to_string())
+    }
+
+    fn copy(&self, kind: KeyKind) -> Result<KeyPair, rcgen::Error> {
+        let der = PrivatePkcs8KeyDer::from(self.0.serialized_der());
+        KeyPair::from_pkcs8_der_and_sign_algo(&der, algorithm(kind))
+    }
+}
+
 /// When the authority wants a certificate renewed (RFC 9773 4.2), Unix seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RenewalWindow {
@@ -53,16 +80,29 @@ pub struct RenewalWindow {
 }
 
 impl Client {
-    /// Orders a certificate for one name.
+    /// Orders a certificate for one name, with this key or a new one.
     ///
     /// # Errors
     /// Why there is none.
-    pub async fn order(&self, name: &str, kind: KeyKind, means: Means<'_>) -> Result<Issued, Trouble> {
-        let carried_out = tokio::time::timeout(ORDER_TIME_MAX, self.carry_out(name, kind, means));
+    pub async fn order(
+        &self,
+        name: &str,
+        kind: KeyKind,
+        key: Option<&Key>,
+        means: Means<'_>,
+    ) -> Result<Issued, Trouble> {
+        let carried_out = tokio::time::timeout(ORDER_TIME_MAX, self.carry_out(name, kind, key, means));
         carried_out.await.unwrap_or_else(|_| Err(Trouble::too_slow()))
     }
 
-    async fn carry_out(&self, name: &str, kind: KeyKind, means: Means<'_>) -> Result<Issued, Trouble> {
+    async fn carry_out(
+        &self,
+        name: &str,
+        kind: KeyKind,
+        key: Option<&Key>,
+        means: Means<'_>,
+    ) -> Result<Issued, Trouble> {
+        let key = key.map(|key| key.copy(kind)).transpose().map_err(|error| Trouble::ours(&error))?;
         let identifiers = [Identifier::Dns(name.to_owned())];
         let begun = self.account.new_order(&NewOrder::new(&identifiers)).await;
         let mut order = begun.map_err(|error| self.transport.trouble(&error))?;
@@ -76,7 +116,7 @@ impl Client {
         }
         let (key, csr) = tokio::task::spawn_blocking({
             let name = name.to_owned();
-            move || request(&name, kind)
+            move || request(&name, kind, key)
         })
         .await
         .map_err(|error| Trouble::ours(&error))?
@@ -163,12 +203,16 @@ fn word(proof: Proof) -> ChallengeType {
     }
 }
 
-/// A fresh key and the request for its certificate. An RSA key takes up to a second to find.
-fn request(name: &str, kind: KeyKind) -> Result<(KeyPair, Vec<u8>), rcgen::Error> {
-    let key = KeyPair::generate_for(match kind {
+fn algorithm(kind: KeyKind) -> &'static SignatureAlgorithm {
+    match kind {
         KeyKind::Ecdsa => &rcgen::PKCS_ECDSA_P256_SHA256,
         KeyKind::Rsa => &rcgen::PKCS_RSA_SHA256,
-    })?;
+    }
+}
+
+/// The key, fresh unless there is one, and the request for its certificate. An RSA key takes up to a second to find.
+fn request(name: &str, kind: KeyKind, key: Option<KeyPair>) -> Result<(KeyPair, Vec<u8>), rcgen::Error> {
+    let key = key.map_or_else(|| KeyPair::generate_for(algorithm(kind)), Ok)?;
     let mut params = CertificateParams::new([name.to_owned()])?;
     params.distinguished_name = DistinguishedName::new();
     let csr = params.serialize_request(&key)?;
@@ -185,7 +229,7 @@ mod tests {
         for (kind, algorithm) in
             [(KeyKind::Ecdsa, "1.2.840.10045.2.1"), (KeyKind::Rsa, "1.2.840.113549.1.1.1")]
         {
-            let (_, csr) = request("mail.example.test", kind).unwrap();
+            let (_, csr) = request("mail.example.test", kind, None).unwrap();
             let (_, csr) = X509CertificationRequest::from_der(&csr).unwrap();
             let info = &csr.certification_request_info;
             assert_eq!(info.subject.iter().count(), 0);
@@ -193,5 +237,24 @@ mod tests {
             let extensions = csr.requested_extensions().unwrap().count();
             assert!(extensions >= 1);
         }
+    }
+
+    #[test]
+    fn a_key_that_stays_is_the_same_and_of_its_kind() {
+        for (kind, other) in [(KeyKind::Ecdsa, KeyKind::Rsa), (KeyKind::Rsa, KeyKind::Ecdsa)] {
+            let (first, _) = request("mail.example.test", kind, None).unwrap();
+            // The file has the key first, then the chain.
+            let pem = format!(
+                "{}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+                first.serialize_pem()
+            );
+            let key = Key::read(pem.as_bytes(), kind).unwrap();
+            let (again, csr) = request("mail.example.test", kind, Some(key.copy(kind).unwrap())).unwrap();
+            assert_eq!(again.serialize_der(), first.serialize_der());
+            let (_, csr) = X509CertificationRequest::from_der(&csr).unwrap();
+            assert_eq!(csr.certification_request_info.subject_pki.raw, first.subject_public_key_info());
+            assert!(Key::read(pem.as_bytes(), other).is_err());
+        }
+        assert!(Key::read(b"", KeyKind::Rsa).is_err());
     }
 }

@@ -6,17 +6,51 @@ use std::fmt::Write as _;
 
 /// How long an enforced policy is kept by others; RFC 8461 3.2 advises weeks or more.
 const ENFORCE_SECONDS: u32 = 14 * 86_400;
-/// How long a policy is kept that only asks for reports.
+/// How long a policy is kept that only asks for reports, or for nothing.
 const TESTING_SECONDS: u32 = 86_400;
 
+/// What other servers are to do with a host that they cannot check (RFC 8461 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Bring no mail.
+    Enforce,
+    /// Bring it, and report.
+    Testing,
+    /// As if there were no policy: the way out for those who hold one (RFC 8461 8.3).
+    None,
+}
+
+impl Mode {
+    /// All of them.
+    pub const ALL: [Mode; 3] = [Mode::Enforce, Mode::Testing, Mode::None];
+
+    /// Its word in the policy.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Mode::Enforce => "enforce",
+            Mode::Testing => "testing",
+            Mode::None => "none",
+        }
+    }
+
+    /// The one that holds. Nothing is enforced unless the certificate covers the host (`covered`): another server that
+    /// holds such a policy would bring no mail. Without a choice it is enforced where it can be.
+    #[must_use]
+    pub fn effective(chosen: Option<Mode>, covered: bool) -> Mode {
+        match chosen {
+            None | Some(Mode::Enforce) if covered => Mode::Enforce,
+            None | Some(Mode::Enforce) => Mode::Testing,
+            Some(other) => other,
+        }
+    }
+}
+
 /// The document; `None` if the service takes no mail from other servers.
-///
-/// `enforce` only where the certificate covers the host: another server that holds the policy
-/// brings no mail to a host whose certificate it cannot check (RFC 8461 5).
 #[must_use]
-pub fn render(published: &Published, enforce: bool) -> Option<String> {
-    let (mode, seconds) = if enforce { ("enforce", ENFORCE_SECONDS) } else { ("testing", TESTING_SECONDS) };
-    let host = &published.host;
+pub fn render(published: &Published, mode: Mode) -> Option<String> {
+    let seconds = if mode == Mode::Enforce { ENFORCE_SECONDS } else { TESTING_SECONDS };
+    let (mode, host) = (mode.word(), &published.host);
     published
         .receives
         .then(|| format!("version: STSv1\r\nmode: {mode}\r\nmx: {host}\r\nmax_age: {seconds}\r\n"))
@@ -51,15 +85,28 @@ mod tests {
 
     #[test]
     fn the_policy_is_that_of_the_rfc() {
-        let policy = render(&published(true), true).unwrap();
+        let policy = render(&published(true), Mode::Enforce).unwrap();
         assert_eq!(
             policy,
             "version: STSv1\r\nmode: enforce\r\nmx: mail.example.test\r\nmax_age: 1209600\r\n"
         );
-        assert!(render(&published(true), false).unwrap().contains("mode: testing\r\n"));
-        assert_eq!(render(&published(false), true), None);
+        let testing = render(&published(true), Mode::Testing).unwrap();
+        assert!(testing.contains("mode: testing\r\n"));
+        let none = render(&published(true), Mode::None).unwrap();
+        assert!(none.contains("mode: none\r\n") && none.contains("max_age: 86400\r\n"));
+        assert!(id(&testing) != id(&policy) && id(&none) != id(&testing), "another policy has another id");
+        assert_eq!(render(&published(false), Mode::Enforce), None);
         // RFC 8461 3.1: 1 to 32 letters and digits.
         let id = id(&policy);
         assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    }
+
+    #[test]
+    fn nothing_is_enforced_that_cannot_be_kept() {
+        let effective = |chosen| [true, false].map(|covered| Mode::effective(chosen, covered).word());
+        assert_eq!(effective(None), ["enforce", "testing"]);
+        assert_eq!(effective(Some(Mode::Enforce)), ["enforce", "testing"]);
+        assert_eq!(effective(Some(Mode::Testing)), ["testing", "testing"]);
+        assert_eq!(effective(Some(Mode::None)), ["none", "none"]);
     }
 }

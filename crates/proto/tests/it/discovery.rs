@@ -24,8 +24,13 @@ pub fn means() -> Means {
         addresses: vec!["192.0.2.25".parse().unwrap(), "2001:db8::25".parse().unwrap()],
         dkim: vec![("s1".into(), format!("v=DKIM1; k=rsa; p={}", "MIIB".repeat(90)))],
         key_digests: vec![[0xab; 32]],
-        ca: Some(("letsencrypt.org".into(), Some("https://acme.example/acct/7".into()))),
-        reports: Some("reports@example.net".into()),
+        ca: Some(dns::Issuer {
+            name: "letsencrypt.org".into(),
+            account: Some("https://acme.example/acct/7".into()),
+            methods: vec!["http-01".into(), "tls-alpn-01".into()],
+        }),
+        dmarc_reports: Some("reports@example.net".into()),
+        tls_reports: Some("reports@example.net".into()),
         mta_sts_id: Some("20260101".into()),
     }
 }
@@ -127,7 +132,7 @@ fn what_is_published_compares_without_a_difference() {
                 let of = |r: &dns::Record| r.name == question.name && r.data.kind() == question.kind;
                 let found =
                     wanted.iter().map(|w| &w.record).filter(|r| of(r)).map(|r| r.data.clone()).collect();
-                dns::Answer { question, found: Ok(found) }
+                dns::Answer { question, found: Ok(found), unproven: false }
             })
             .collect();
         assert_eq!(dns::further(&wanted, &answers), []);

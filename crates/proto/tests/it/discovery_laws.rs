@@ -236,8 +236,13 @@ proptest! {
             addresses: vec!["192.0.2.1".parse().unwrap()],
             dkim: vec![(text.clone(), text.clone())],
             key_digests: vec![[1; 32]],
-            ca: Some((text.clone(), Some(text.clone()))),
-            reports: Some(text.clone()),
+            ca: Some(dns::Issuer {
+                name: text.clone(),
+                account: Some(text.clone()),
+                methods: vec![text.clone()],
+            }),
+            dmarc_reports: Some(text.clone()),
+            tls_reports: Some(text.clone()),
             mta_sts_id: Some(text),
         };
         let fewest = dns::fewest(&p, &means);
@@ -258,7 +263,7 @@ proptest! {
             prop_assert_eq!(dns::table(&records).lines().count(), records.len() + 1);
             let answers: Vec<dns::Answer> = dns::questions(&records)
                 .into_iter()
-                .map(|question| dns::Answer { question, found: Ok(Vec::new()) })
+                .map(|question| dns::Answer { question, found: Ok(Vec::new()), unproven: false })
                 .collect();
             prop_assert!(dns::compare(&records, &answers).iter().all(|d| !d.text.is_empty() && !d.remedy.is_empty()));
         }

@@ -22,6 +22,9 @@ pub enum Certificate {
     Renew {
         /// Only for this name
         name: Option<String>,
+        /// With new keys, where somebody else may know the old ones; TLSA records must change with them
+        #[arg(long)]
+        new_key: bool,
     },
 }
 
@@ -30,7 +33,9 @@ impl Certificate {
     pub fn run(self, config: Option<&Path>) -> Result<ExitCode, Failure> {
         match self {
             Certificate::List => operate::ask(config, &Request::CertificateList),
-            Certificate::Renew { name } => operate::ask(config, &Request::CertificateRenew { name }),
+            Certificate::Renew { name, new_key } => {
+                operate::ask(config, &Request::CertificateRenew { name, new_key })
+            }
             Certificate::Check => check(config),
         }
     }

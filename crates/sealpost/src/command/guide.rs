@@ -1,15 +1,16 @@
-//! `sealpost guide`: the guide as plain text, from the settings file's model.
+//! `sealpost guide`: the guide as plain text, as the people of a domain see it.
 //!
-//! It asks no running service and opens no store, so it knows the service and
-//! not what single domains are allowed; the web pages know both.
+//! The rules of the domain are the running service's, or its store's. Before there is one the page is that of the
+//! settings file's model, so that the guide can be read before anything is installed.
 
 use super::{Failure, operate};
 use crate::settings::Settings;
 use clap::Args;
-use proto::guide::{self, Lang, Page, Way};
+use proto::guide::Lang;
+use proto::service::Model;
 use proto::service::policy::DomainPolicy;
-use proto::service::publish::Published;
-use proto::service::{Model, Protocol};
+use server::control::guide::Asked;
+use server::control::{Request, Response};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -49,37 +50,26 @@ impl Guide {
     /// Runs it.
     pub fn run(self, config: Option<&Path>) -> Result<ExitCode, Failure> {
         let settings = Settings::load(&super::settings_path(config)?)?;
-        let page = self.page(&settings.model)?;
-        let text = guide::text(&page, columns());
-        operate::say(text.trim_end());
-        if self.client.is_none() {
-            operate::say(&format!("\n{}", list(page.lang)));
-        }
+        let asked = self.asked(&settings.model);
+        let text = match super::block_on(with_rules(&settings, &asked)) {
+            Ok(Some(text)) => text,
+            Ok(None) => asked.text(&settings.model, &DomainPolicy::default()).map_err(Failure)?,
+            Err(error) => return Err(error),
+        };
+        operate::say(&text);
         Ok(ExitCode::SUCCESS)
     }
 
-    fn page(&self, model: &Model) -> Result<Page, Failure> {
-        let lang = self.lang.unwrap_or_else(locale);
-        let published = Published::new(model, &self.domain(model), &DomainPolicy::default());
-        let Some(word) = self.client.as_deref() else { return Ok(guide::index(&published, lang)) };
-        match word {
-            "ports" => {
-                let mended = model.listeners.iter().filter(|l| l.either_way).map(|l| l.port);
-                return Ok(guide::ports_mended(&published, &mended.collect::<Vec<_>>(), lang));
-            }
-            "systems" => return Ok(guide::systems(&published, lang)),
-            "failures" => return Ok(guide::failures(&published, lang)),
-            _ => {}
+    fn asked(self, model: &Model) -> Asked {
+        Asked {
+            domain: self.domain(model),
+            client: self.client,
+            switch: self.switch,
+            pop3: self.pop3,
+            address: self.address,
+            lang: self.lang.unwrap_or_else(locale).code().to_owned(),
+            columns: columns(),
         }
-        let client = guide::find(word).ok_or_else(|| {
-            Failure(format!("the guide knows no mail program \"{word}\"; it has:\n{}", list(lang)))
-        })?;
-        let way = if self.switch { Way::Switch } else { Way::New };
-        let (incoming, name) = if self.pop3 { (Protocol::Pop3, "POP3") } else { (Protocol::Imap, "IMAP") };
-        let page = guide::page(&published, &client.id, way, incoming, self.address.as_deref(), lang);
-        page.ok_or_else(|| {
-            Failure(format!("this service does not offer {name} (see [listen] in the settings file)"))
-        })
     }
 
     /// The domain that was said, or of the address; else what stands behind the host's own name.
@@ -95,11 +85,26 @@ impl Guide {
     }
 }
 
-/// The words that the command takes, with what they mean.
-fn list(lang: Lang) -> String {
-    let clients = guide::clients(lang);
-    let rows = clients.iter().map(|client| format!("  sealpost guide {:20} {}", client.id, client.name));
-    rows.collect::<Vec<_>>().join("\n")
+/// The page with the rules of the domain; `None` where no service runs and nothing is kept yet, so that there are none.
+async fn with_rules(settings: &Settings, asked: &Asked) -> Result<Option<String>, Failure> {
+    let mut line = match operate::Line::open_if_there(settings).await {
+        Ok(Some(line)) => line,
+        Ok(None) => return Ok(None),
+        Err(Failure(error)) => {
+            operate::complain(&format!(
+                "rules of single domains are not shown, for they cannot be read: {error}"
+            ));
+            return Ok(None);
+        }
+    };
+    line.send(&Request::Guide(asked.clone())).await?;
+    let response = line.next().await?;
+    line.close().await?;
+    match response {
+        Response::Done { text } => Ok(Some(text)),
+        Response::Refused { text } => Err(Failure(text)),
+        _ => Err(Failure("the service answered something else; is it of another version?".to_owned())),
+    }
 }
 
 /// Columns of the terminal, if its shell says so.
@@ -147,26 +152,5 @@ mod tests {
         assert_eq!(asked.domain(&model("mail.example.org")), "other.test");
         asked.domain = Some("third.test".into());
         assert_eq!(asked.domain(&model("mail.example.org")), "third.test");
-    }
-
-    #[test]
-    fn every_word_has_its_page() {
-        let model = model("mail.example.test");
-        let title =
-            |word: &str| guide(Some(word)).page(&model).map(|page| page.title).map_err(|f| f.to_string());
-        for client in guide::clients(Lang::De) {
-            assert!(title(&client.id).is_ok_and(|title| title.contains(&client.name)), "{}", client.id);
-        }
-        assert_eq!(title("k9"), title("thunderbird-android"));
-        for word in ["ports", "systems", "failures"] {
-            assert!(title(word).is_ok());
-        }
-        assert!(title("pine-tree").is_err_and(|told| told.contains("sealpost guide thunderbird")));
-        let mut none = model.clone();
-        none.listeners.retain(|listener| listener.protocol != Protocol::Pop3);
-        let mut asked = guide(Some("outlook"));
-        asked.pop3 = true;
-        assert!(asked.page(&model).is_ok());
-        assert!(asked.page(&none).is_err_and(|told| told.to_string().contains("POP3")));
     }
 }

@@ -24,6 +24,11 @@ impl Line {
         Line::open_at(&running).await
     }
 
+    /// As [`Line::open`], where there is something to open: a service that runs, or a store. Nothing is made.
+    pub async fn open_if_there(settings: &Settings) -> Result<Option<Line>, Failure> {
+        if Store::is_at(&settings.data) { Line::open(settings).await.map(Some) } else { Ok(None) }
+    }
+
     async fn open_at(settings: &server::app::Settings) -> Result<Line, Failure> {
         if let Some(stream) = net::local::connect(&settings.data.join(SOCKET)).await? {
             return Ok(Line { pipe: Box::new(stream), own: None });
@@ -83,6 +88,7 @@ pub fn print(response: Response) -> Result<ExitCode, Failure> {
         Response::Done { text } => say(&text),
         Response::Table { columns, rows } => say(&table(&columns, &rows)),
         Response::Refused { text } => return Err(Failure(text)),
+        Response::Flaws { sentences } => sentences.iter().for_each(|sentence| say(sentence)),
         Response::Progress { .. } | Response::Checked { .. } | Response::DnsChecked { .. } => {}
     }
     Ok(ExitCode::SUCCESS)

@@ -14,6 +14,8 @@ impl Builder<'_, '_> {
             names: self.hosts("acme.names").unwrap_or_default(),
             on_demand: self.switch("acme.on_demand").unwrap_or_default(),
             challenge: self.text("acme.challenge"),
+            renew_before_seconds: self.u32("acme.renew_before"),
+            keep_key: self.switch("acme.keep_key").unwrap_or_default(),
         };
         if !directory.as_deref()?.starts_with("https://") {
             self.answers.mistake(
@@ -22,12 +24,8 @@ impl Builder<'_, '_> {
                 "write the URL that the authority names, beginning with https://".to_owned(),
             );
         }
-        if acme.contact.as_deref().is_some_and(|address| !is_address(address)) {
-            self.answers.mistake(
-                "acme.contact",
-                "this is no mail address".to_owned(),
-                "write one such as \"postmaster@example.org\"".to_owned(),
-            );
+        if let Some(contact) = &acme.contact {
+            self.must_be_address("acme.contact", contact, "postmaster@example.org");
         }
         if self.switch("acme.terms_agreed") != Some(true) {
             self.answers.mistake(
@@ -37,6 +35,17 @@ impl Builder<'_, '_> {
             );
         }
         Some(acme)
+    }
+
+    /// Notes a mistake at `path` if this is no mail address that can stand in a URI of ours.
+    pub(super) fn must_be_address(&mut self, path: &str, address: &str, example: &str) {
+        if !is_address(address) {
+            self.answers.mistake(
+                path,
+                "this is no mail address".to_owned(),
+                format!("write one such as \"{example}\""),
+            );
+        }
     }
 }
 
@@ -97,6 +106,6 @@ fn is_address(text: &str) -> bool {
         !local.is_empty()
             && domain.contains('.')
             && text.is_ascii()
-            && !text.contains([' ', ',', '?', '<', '>', '%'])
+            && !text.contains([' ', ',', '?', '<', '>', '%', ';', '!', '"', '\\'])
     })
 }

@@ -114,7 +114,12 @@ pub const SECTIONS: &[Section] = &[
     Section { path: "limits.smtp", doc: "Limits of one SMTP, submission or LMTP connection." },
     Section { path: "limits.pop3", doc: "Limits of one POP3 connection." },
     Section { path: "limits.imap", doc: "Limits of one IMAP connection." },
+    Section { path: "limits.web", doc: "Limits of one HTTP connection." },
     Section { path: "smtp", doc: "Mail coming in." },
+    Section {
+        path: "dns",
+        doc: "What \"sealpost dns records\" proposes for the domains' zones, beside what follows from the rest.",
+    },
     Section { path: "pop3", doc: "What POP3 clients are told." },
     Section { path: "web", doc: "The web pages." },
     Section { path: "password", doc: "How passwords are kept and proven." },
@@ -196,6 +201,15 @@ pub const KEYS: &[Key] = &[
     key("acme.challenge", Kind::Choice(&["http-01", "tls-alpn-01"]), Unset("what the listeners can answer, \"http-01\" first"),
         "\"tls-alpn-01\"",
         "How the authority verifies a name: \"http-01\" at the web's port without TLS, \"tls-alpn-01\" at the one with it."),
+    key("acme.renew_before", seconds(3600, 90 * DAY), Unset("a third of its life before its end, or when the authority says"),
+        "\"30d\"",
+        "How long before its end a certificate is renewed at the latest. The authority may ask for earlier; one that lives \
+         less than twice as long as this is renewed at half of its life."),
+    key("acme.keep_key", Kind::Switch, Value("true"), "false",
+        "A renewed certificate has the key of the one before, so that the TLSA records of \"sealpost dns records\" \
+         stay right. With false each has a new key, and no TLSA records are proposed. \"sealpost certificate renew \
+         --new-key\" changes keys once. The authority's own key is not proposed in its place: authorities \
+         sign with several intermediate certificates by turns and change them unannounced, and mail would stop with that."),
     key("acme.ca", Kind::Path, Unset("the authorities that the system trusts"), "\"acme-ca.pem\"",
         "A PEM file of authorities that vouch for the directory's own host, if it is a private one."),
     key("listen.preset", Kind::Choice(PRESETS), Value("\"modern\""), "\"modern\"",
@@ -301,6 +315,20 @@ pub const KEYS: &[Key] = &[
         "Silence before login."),
     key("limits.imap.progress", seconds(1, 3600), Value("\"10s\""), "\"30s\"",
         "A search that takes longer tells its client, again and again, that it goes on (RFC 9585)."),
+    key("limits.web.header", octets(4096, MIB), Value("\"16 KiB\""), "\"16 KiB\"",
+        "The header of one request."),
+    key("limits.web.body", octets(4096, 64 * MIB), Value("\"64 KiB\""), "\"64 KiB\"",
+        "The body of one request."),
+    key("limits.web.header_time", seconds(1, 600), Value("\"10s\""), "\"10s\"",
+        "Time from the first octet of a request to the end of its header."),
+    key("limits.web.body_time", seconds(1, 3600), Value("\"20s\""), "\"20s\"",
+        "Time from the end of a request's header to the end of its body."),
+    key("limits.web.answer_time", seconds(1, 3600), Value("\"1m\""), "\"1m\"",
+        "Time from the end of a request to the beginning of its answer."),
+    key("limits.web.silence", seconds(1, 3600), Value("\"30s\""), "\"30s\"",
+        "Silence between two requests before the connection is closed."),
+    key("limits.web.streams", count(1, 1000), Value("32"), "32",
+        "Requests at a time on one HTTP/2 connection."),
     key("smtp.normalise_newlines", Kind::Switch, Value("false"), "false",
         "What to do with a message that holds a lone CR or LF: false refuses it, true makes each a proper line end. \
          Neither ever takes one for the end of the message, so nothing can be smuggled."),
@@ -309,6 +337,21 @@ pub const KEYS: &[Key] = &[
          Off, because programs that send for others (a list, a shop) put another name there."),
     key("smtp.clients", Kind::Switch, Unset("as the preset says, also beside listeners of your own"), "false",
         "People may submit mail where other servers deliver, after STARTTLS and login."),
+    key("smtp.mta_sts", Kind::Choice(&["enforce", "testing", "none"]),
+        Unset("\"enforce\" as soon as a certificate covers the domain's host, \"testing\" until then"), "\"testing\"",
+        "What other servers are told to do where they cannot verify this one (MTA-STS, RFC 8461): \"enforce\" to bring no \
+         mail, \"testing\" to bring it and report, \"none\" that there is no policy any more. Those who hold an older policy \
+         ask again when the id in DNS changes: enter what \"sealpost dns records\" then prints. To do without MTA-STS \
+         set \"none\", and take the records out two weeks later. \"enforce\" is \"testing\" where no certificate covers \
+         the host."),
+    key("dns.ca", Kind::Host, Unset("that of acme.directory, where it is a well-known one and no certificate comes from a file"),
+        "\"letsencrypt.org\"",
+        "The only authority that may make certificates for the host, as its documentation names it for CAA records (RFC \
+         8659). With ACME the record also names our account there and the ways of proof in use (RFC 8657)."),
+    key("dns.dmarc_reports", Kind::Text, Unset("no reports are asked for"), "\"dmarc@example.org\"",
+        "The mail address to which receivers send reports on mail that pretends to be of a domain (DMARC)."),
+    key("dns.tls_reports", Kind::Text, Unset("no reports are asked for"), "\"tls-reports@example.org\"",
+        "The mail address to which other servers report where encryption failed on the way here (TLS-RPT, RFC 8460)."),
     key("pop3.login_delay", seconds(0, DAY), Value("\"0s\""), "\"0s\"",
         "Least time between two logins of one account (RFC 2449 6.5); \"0s\" sets none."),
     key("web.doctor", Kind::Choice(&["off", "everyone"]), Value("\"off\""), "\"everyone\"",

@@ -16,6 +16,7 @@ pub mod render;
 pub mod unit;
 
 use mistake::{Mistake, Mistakes};
+use proto::discovery::mta_sts::Mode;
 use proto::service::Model;
 use proto::service::preset::Preset;
 use proto::{imap, pop3, smtp};
@@ -42,6 +43,10 @@ pub struct Settings {
     pub pop3: Pop3,
     /// Of one IMAP connection.
     pub imap: imap::server::Limits,
+    /// Of one HTTP connection.
+    pub web: net::https::Limits,
+    /// What is promised of all domains to others.
+    pub promises: server::app::Promises,
     /// Who may have mail examined on the web pages.
     pub doctor: server::app::Doctor,
     /// Passwords.
@@ -84,6 +89,10 @@ pub struct Acme {
     pub on_demand: bool,
     /// `http-01` or `tls-alpn-01`; `None`: what the listeners can.
     pub challenge: Option<String>,
+    /// Before its end a certificate is renewed at the latest; 0 sets nothing.
+    pub renew_before_seconds: u32,
+    /// Keys stay when certificates are renewed.
+    pub keep_key: bool,
 }
 
 /// Limits on connections.
@@ -215,6 +224,16 @@ impl Builder<'_, '_> {
             },
             imap: self.imap_limits(),
             pop3: Pop3 { limits: self.pop3_limits(), login_delay_seconds: self.u32("pop3.login_delay") },
+            web: net::https::Limits {
+                header_bytes_max: self.usize("limits.web.header"),
+                body_bytes_max: self.usize("limits.web.body"),
+                header_seconds_max: self.u32("limits.web.header_time"),
+                body_seconds_max: self.u32("limits.web.body_time"),
+                answer_seconds_max: self.u32("limits.web.answer_time"),
+                idle_seconds_max: self.u32("limits.web.silence"),
+                streams_max: self.u32("limits.web.streams"),
+            },
+            promises: self.promises(),
             doctor: match self.text("web.doctor").as_deref() {
                 Some("everyone") => server::app::Doctor::Everyone,
                 _ => server::app::Doctor::Off,
@@ -259,6 +278,22 @@ impl Builder<'_, '_> {
             staple: self.switch("tls.staple").unwrap_or_default(),
             client_ca: self.path("tls.client_ca"),
             handshake_seconds_max: self.u32("limits.handshake"),
+        }
+    }
+
+    fn promises(&mut self) -> server::app::Promises {
+        let mut address = |path: &str| {
+            let address = self.text(path)?;
+            self.must_be_address(path, &address, "reports@example.org");
+            Some(address)
+        };
+        let (dmarc_reports, tls_reports) = (address("dns.dmarc_reports"), address("dns.tls_reports"));
+        let mode = self.text("smtp.mta_sts");
+        server::app::Promises {
+            ca: self.text("dns.ca"),
+            dmarc_reports,
+            tls_reports,
+            mta_sts: Mode::ALL.into_iter().find(|known| mode.as_deref() == Some(known.word())),
         }
     }
 

@@ -43,6 +43,8 @@ fn defaults_are_those_of_the_parts() {
     assert_eq!(show(&s.pop3.limits), show(&pop3::server::Limits::default()));
     assert_eq!(show(&s.imap), show(&imap::server::Limits::default()));
     assert_eq!(show(&s.store), show(&store::Options::default()));
+    assert_eq!(show(&s.web), show(&net::https::Limits::default()));
+    assert_eq!(s.promises, server::app::Promises::default());
     assert_eq!(s.password.argon2_memory_kib, 19 * 1024);
     assert_eq!(s.log, Log { json: false, level: tracing::Level::INFO });
 }
@@ -324,6 +326,29 @@ fn the_example_is_complete_and_true() {
 }
 
 #[test]
+fn what_is_promised_to_others() {
+    let text = format!(
+        "host = \"mail.example.test\"\n{CERTIFICATE}[dns]\nca = \"letsencrypt.org\"\n\
+         dmarc_reports = \"d@a.test\"\ntls_reports = \"t@a.test\"\n[smtp]\nmta_sts = \"none\"\n\
+         [limits.web]\nheader = \"8 KiB\"\nstreams = 7\n"
+    );
+    let s = parse(&text).unwrap();
+    let expected = server::app::Promises {
+        ca: Some("letsencrypt.org".to_owned()),
+        dmarc_reports: Some("d@a.test".to_owned()),
+        tls_reports: Some("t@a.test".to_owned()),
+        mta_sts: Some(Mode::None),
+    };
+    assert_eq!(s.promises, expected);
+    assert_eq!((s.web.header_bytes_max, s.web.streams_max), (8 << 10, 7));
+    // What would end the value of a record, or begin another one, is no address.
+    for bad in ["nobody", "a@b.test; p=none", "a@b.test,c@d.test", "a@b.test!10m", "@b.test"] {
+        let found = mistakes_of(&format!("[dns]\ntls_reports = \"{bad}\"\n"));
+        assert!(found.len() == 1 && found[0].contains("this is no mail address"), "{bad}: {found:?}");
+    }
+}
+
+#[test]
 fn the_page_is_fresh() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/settings.md");
     if std::env::var_os("SEALPOST_REWRITE").is_some() {
@@ -379,6 +404,7 @@ fn an_authority_is_enough_of_a_certificate() {
     assert_eq!(acme_of.names, ["imap.example.test"]);
     assert_eq!(acme_of.ca.as_deref(), Some(Path::new("/etc/sealpost/ca.pem")));
     assert!(acme_of.on_demand && acme_of.challenge.is_none());
+    assert_eq!((acme_of.renew_before_seconds, acme_of.keep_key), (0, true));
     assert!(s.tls.certificates.is_empty() && s.warnings.list.is_empty());
     // Without a directory nothing is ordered, and then a file is needed.
     assert!(mistakes(&acme("terms_agreed = true\n", true))[0].contains("or [acme] to order one"));

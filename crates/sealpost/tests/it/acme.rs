@@ -164,6 +164,25 @@ impl Service {
         said(&run_with("openssl", &read, &said_by.stdout, &[])).text
     }
 
+    /// SHA-256 of the public key that a client is shown, as TLSA records with `3 1 1` have it.
+    fn key_digest(&self, name: &str, algorithms: &str) -> String {
+        let at = format!("127.0.0.1:{}", self.imaps);
+        let hello = ["s_client", "-connect", &at, "-servername", name, "-sigalgs", algorithms];
+        let said_by = run_with("openssl", &hello, b"", &[]);
+        let key = run_with("openssl", &["x509", "-noout", "-pubkey"], &said_by.stdout, &[]);
+        let der = run_with("openssl", &["pkey", "-pubin", "-outform", "DER"], &key.stdout, &[]);
+        let digest = said(&run_with("openssl", &["dgst", "-sha256", "-r"], &der.stdout, &[])).success();
+        digest.split(' ').next().expect("a digest").to_owned()
+    }
+
+    /// Waits until another certificate is shown than this one.
+    fn wait_for_other(&self, old: &str, algorithms: &str) -> String {
+        wait_for("another certificate", || {
+            let shown = self.shown(HOST, algorithms);
+            (serial(&shown) != serial(old)).then_some(shown)
+        })
+    }
+
     /// Waits until the authority's certificate for this name is shown.
     fn wait_for(&self, pebble: &Pebble, name: &str, algorithms: &str) -> String {
         let begin = std::time::Instant::now();
@@ -186,7 +205,7 @@ fn serial(shown: &str) -> &str {
 #[test]
 fn both_kinds_come_by_http_and_survive_a_restart() {
     let pebble = Pebble::started(86_400);
-    let mut service = Service::started(&pebble, "challenge = \"http-01\"");
+    let mut service = Service::started(&pebble, "challenge = \"http-01\"\n[dns]\nca = \"pebble.test\"");
     let ecdsa = service.wait_for(&pebble, HOST, ECDSA);
     let rsa = service.wait_for(&pebble, HOST, RSA);
     assert_ne!(serial(&ecdsa), serial(&rsa));
@@ -205,12 +224,102 @@ fn both_kinds_come_by_http_and_survive_a_restart() {
     let log = service.own.log();
     assert_eq!(log.matches("an account was made").count(), 1, "{log}");
     assert_eq!(log.matches("a certificate is ordered").count(), 2, "{log}");
-    // The operator's word is enough to renew them at once.
+    // The operator's word is enough to renew them at once. The keys stay, so that records of them stay right.
+    let keys = [ECDSA, RSA].map(|algorithms| service.key_digest(HOST, algorithms));
+    let records = service.own.sealpost(&["dns", "records", "example.test"], b"").success();
+    // Only our account may order, and only by the way of proof that is in use (RFC 8657).
+    let (_, uri) = records.split_once("pebble.test; accounturi=https://localhost:").expect("the account");
+    assert!(
+        uri.lines().next().is_some_and(|line| line.contains("; validationmethods=http-01\"")),
+        "{records}"
+    );
+    for key in &keys {
+        assert!(records.contains(&format!("3 1 1 {key}")), "{key}: {records}");
+    }
     service.own.sealpost(&["certificate", "renew", HOST], b"").success();
-    wait_for("both renewed", || {
-        let renewed = |old: &str, algorithms| serial(&service.shown(HOST, algorithms)) != serial(old);
-        (renewed(&ecdsa, ECDSA) && renewed(&rsa, RSA)).then_some(())
-    });
+    let ecdsa = service.wait_for_other(&ecdsa, ECDSA);
+    let rsa = service.wait_for_other(&rsa, RSA);
+    assert_eq!([ECDSA, RSA].map(|algorithms| service.key_digest(HOST, algorithms)), keys);
+    // Unless the operator wants new ones.
+    service.own.sealpost(&["certificate", "renew", HOST, "--new-key"], b"").success();
+    service.wait_for_other(&ecdsa, ECDSA);
+    service.wait_for_other(&rsa, RSA);
+    for algorithms in [ECDSA, RSA] {
+        assert!(!keys.contains(&service.key_digest(HOST, algorithms)), "{}", service.own.log());
+    }
+}
+
+#[test]
+fn names_of_the_settings_and_a_domains_own_host_have_certificates() {
+    let pebble = Pebble::started(86_400);
+    let mut service = Service::prepare(&pebble, "names = [\"imap.example.test\"]\nkeep_key = false");
+    service.own.sealpost(&["domain", "add", "customer.test"], b"").success();
+    service.own.sealpost(&["domain", "policy", "customer.test", "--host", "mx.customer.test"], b"").success();
+    service.own.start();
+    for name in [HOST, "imap.example.test", "mx.customer.test"] {
+        for algorithms in [ECDSA, RSA] {
+            service.wait_for(&pebble, name, algorithms);
+        }
+    }
+    let check = service.own.sealpost(&["certificate", "check"], b"").success();
+    assert_eq!(check, "6 certificates, all of them good.\n");
+    // Where keys do not stay, no record says that they do.
+    let records = service.own.sealpost(&["dns", "records", "example.test"], b"").success();
+    assert!(!records.contains("TLSA"), "{records}");
+    let ecdsa = service.shown(HOST, ECDSA);
+    let key = service.key_digest(HOST, ECDSA);
+    service.own.sealpost(&["certificate", "renew", HOST], b"").success();
+    service.wait_for_other(&ecdsa, ECDSA);
+    assert_ne!(service.key_digest(HOST, ECDSA), key);
+}
+
+#[test]
+fn a_restart_is_no_way_round_a_wait() {
+    let mut pebble = Pebble::started(86_400);
+    let right = pebble.http;
+    pebble.http = free_port();
+    let mut service = Service::prepare(&pebble, "challenge = \"http-01\"");
+    service.own.start();
+    let begun = |service: &Service| service.own.log().matches("a certificate is ordered").count();
+    wait_for("the failure", || service.own.log().contains("there is no new certificate").then_some(()));
+    let count = begun(&service);
+    // Killed and not stopped: what was to be kept is kept already.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    service.own.kill();
+    for _ in 0..3 {
+        service.own.start();
+        std::thread::sleep(std::time::Duration::from_millis(700));
+        service.own.kill();
+    }
+    assert_eq!(begun(&service), count, "{}", service.own.log());
+    // What hindered it is mended, and the operator says so.
+    let settings = service.own.dir.join("sealpost.toml");
+    let text = std::fs::read_to_string(&settings).expect("settings");
+    let mended = text.replace(&format!("port = {}", pebble.http), &format!("port = {right}"));
+    assert_ne!(text, mended);
+    std::fs::write(&settings, mended).expect("settings");
+    service.own.start();
+    service.own.sealpost(&["certificate", "renew", HOST], b"").success();
+    service.wait_for(&pebble, HOST, ECDSA);
+}
+
+#[test]
+fn killed_at_any_moment_the_certificates_that_were_there_are_there() {
+    let pebble = Pebble::started(86_400);
+    let mut service = Service::started(&pebble, "");
+    service.wait_for(&pebble, HOST, ECDSA);
+    service.wait_for(&pebble, HOST, RSA);
+    for round in 0..8 {
+        service.own.sealpost(&["certificate", "renew", HOST], b"").success();
+        std::thread::sleep(std::time::Duration::from_millis(150 * round));
+        service.own.kill();
+        let check = service.own.sealpost(&["certificate", "check"], b"").success();
+        assert_eq!(check, "2 certificates, all of them good.\n");
+        service.own.start();
+        for algorithms in [ECDSA, RSA] {
+            assert!(service.shown(HOST, algorithms).contains("Pebble"), "{}", service.own.log());
+        }
+    }
 }
 
 #[test]

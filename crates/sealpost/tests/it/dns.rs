@@ -160,6 +160,31 @@ fn keys_are_made_once_and_never_printed() {
 }
 
 #[test]
+fn what_the_operator_promises_stands_in_the_records() {
+    let web = |mode: &str| {
+        format!(
+            "\n[[listener]]\nname = \"https\"\nprotocol = \"web\"\nsecurity = \"implicit\"\n\
+             addresses = [\"127.0.0.1\"]\nport = 0\n\n[dns]\nca = \"ca.test\"\n\
+             dmarc_reports = \"dmarc@reports.test\"\ntls_reports = \"tls@reports.test\"\n[smtp]\nmta_sts = \"{mode}\"\n"
+        )
+    };
+    let mut ids = std::collections::BTreeSet::new();
+    for mode in ["enforce", "testing", "none"] {
+        let own = Own::prepare(&web(mode));
+        let zone = own.sealpost(&["dns", "records", DOMAIN, "--format", "zone"], b"").success();
+        // The certificate comes from a file: no account of ACME, no way of proof.
+        assert!(zone.contains("CAA") && zone.contains("0 issue \"ca.test\"\n"), "{zone}");
+        assert!(zone.contains("; rua=mailto:dmarc@reports.test\""), "{zone}");
+        assert!(zone.contains("example.test._report._dmarc.reports.test."), "{zone}");
+        assert!(zone.contains("v=TLSRPTv1; rua=mailto:tls@reports.test\""), "{zone}");
+        let id = zone.split("v=STSv1; id=").nth(1).and_then(|rest| rest.split('"').next()).expect("an id");
+        ids.insert(id.to_owned());
+    }
+    // No certificate covers the host, so nothing is enforced: the same policy as for testing.
+    assert_eq!(ids.len(), 2);
+}
+
+#[test]
 fn records_are_known_before_there_is_a_certificate() {
     let own = Own::prepare("");
     for file in std::fs::read_dir(own.dir.join("ca")).expect("the folder") {

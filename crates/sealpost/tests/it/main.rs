@@ -8,6 +8,7 @@ mod durable;
 mod durable_imap;
 mod fetchers;
 mod gsasl;
+mod guide;
 mod harness;
 mod imap_programs;
 mod imap_python;

@@ -4,6 +4,7 @@
 //! authority mixes nothing up. What must hold: a file is whole or not there, also after
 //! power fails ([`whole`]); key and chain of a certificate are one file; only the owner reads them.
 
+use super::waits::Waits;
 use super::whole;
 use net::authority::KeyKind;
 use sha2::{Digest, Sha256};
@@ -75,6 +76,26 @@ impl Keep {
     pub fn put_account_aside(&self) -> io::Result<()> {
         fs::rename(self.folder.join("account.json"), self.folder.join("account.old.json"))?;
         File::open(&self.folder)?.sync_all()
+    }
+
+    /// What is kept of waits and orders; `None` if there is nothing.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read, or is damaged.
+    pub fn waits(&self, now: i64) -> io::Result<Option<Waits>> {
+        match whole::read(&self.folder.join("waits.json")) {
+            Ok(octets) => Ok(Some(Waits::read(&octets, now)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Keeps waits and orders.
+    ///
+    /// # Errors
+    /// The data directory cannot be written.
+    pub fn keep_waits(&self, waits: &Waits) -> io::Result<()> {
+        whole::write(&self.folder.join("waits.json"), &waits.written())
     }
 
     /// All certificates, by name.

@@ -12,6 +12,7 @@
 pub mod keep;
 pub mod plan;
 pub mod staple;
+mod waits;
 mod whole;
 mod wishes;
 
@@ -21,18 +22,19 @@ use crate::app::{self, App};
 use crate::clock::unix_now;
 use crate::publish::Domains;
 use keep::{Keep, Kept, word};
-use net::acme::{Authority, Client, Issued, Means, Proof, RenewalWindow, Trouble, Who};
+use net::acme::{Authority, Client, Issued, Key, Means, Proof, RenewalWindow, Trouble, Who};
 use net::authority::KeyKind;
 use net::tls::{CertificateError, Certificates, Described};
 use plan::{Failures, Held, Order};
 use proto::service::{Model, Protection, Protocol};
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use waits::Waits;
 
 /// Orders that are carried out at a time.
 const ORDERS_AT_ONCE_MAX: usize = 4;
@@ -62,6 +64,10 @@ pub struct Settings {
     pub on_demand: bool,
     /// The one way to prove names; `None`: what the listeners can.
     pub proof: Option<Proof>,
+    /// Seconds before its end at which a certificate is renewed at the latest; 0 leaves it to its life and the authority.
+    pub renew_before_seconds: i64,
+    /// A renewed certificate has the key of the one before, so that records of it (TLSA) stay right.
+    pub keep_key: bool,
 }
 
 /// Reads the certificates of the settings, and those that were ordered earlier. The keeper orders further ones once it runs.
@@ -81,6 +87,13 @@ pub fn load(settings: &app::Settings) -> Result<(Arc<Certificates>, Option<Keepe
     };
     let keep = Keep::new(&settings.data, &acme.directory);
     let held = read_kept(&keep, &certificates);
+    let held =
+        held.into_iter().map(|(kept, put)| (held_of(&kept, &put, acme.renew_before_seconds), kept)).collect();
+    let waits = keep.waits(unix_now()).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the waits of the last run cannot be read and are forgotten");
+        None
+    });
+    let waits = waits.unwrap_or_default();
     if !certificates.covers(host) {
         tracing::warn!(host, "a self-signed certificate stands in until one has come from the authority");
     }
@@ -93,12 +106,42 @@ pub fn load(settings: &app::Settings) -> Result<(Arc<Certificates>, Option<Keepe
         client: None,
         held,
         asked: BTreeSet::new(),
-        failed: HashMap::new(),
-        away: Failures::default(),
-        begun: VecDeque::new(),
+        failed: waits.failed.clone().into_iter().collect(),
+        away: waits.away,
+        begun: waits.begun.clone().into(),
+        waits_kept: waits,
+        new_keys: HashSet::new(),
         in_work: HashSet::new(),
+        renew_before_seconds: acme.renew_before_seconds,
+        keep_key: acme.keep_key,
     };
     Ok((certificates, Some(keeper)))
+}
+
+/// All certificates that the service with these settings would serve now, and those whose keys stay.
+///
+/// # Errors
+/// A file that the settings name cannot be used.
+pub fn at_hand(settings: &app::Settings) -> Result<AtHand, CertificateError> {
+    let pairs = settings.certificates.clone();
+    let Some(acme) = &settings.acme else {
+        let all = Certificates::load(pairs)?;
+        return Ok(AtHand { lasting: all.clone(), all });
+    };
+    let host = &settings.model.host;
+    let all = Certificates::expecting(pairs.clone(), host)?;
+    read_kept(&Keep::new(&settings.data, &acme.directory), &all);
+    let lasting = if acme.keep_key { all.clone() } else { Certificates::expecting(pairs, host)? };
+    Ok(AtHand { all, lasting })
+}
+
+/// See [`at_hand`].
+#[derive(Debug)]
+pub struct AtHand {
+    /// All of them.
+    pub all: Arc<Certificates>,
+    /// Those whose next ones have the same key.
+    pub lasting: Arc<Certificates>,
 }
 
 /// Orders certificates and renews them.
@@ -119,6 +162,12 @@ pub struct Keeper {
     away: Failures,
     /// When the orders of the last hour began.
     begun: VecDeque<i64>,
+    /// Of these what is on the disk.
+    waits_kept: Waits,
+    /// Names, and whether it is the one with RSA, whose next certificate has a new key.
+    new_keys: HashSet<(String, bool)>,
+    renew_before_seconds: i64,
+    keep_key: bool,
     /// Names with an order under way; both kinds of key prove the same name, one after the other.
     in_work: HashSet<String>,
 }
@@ -138,6 +187,7 @@ impl Keeper {
             let now = unix_now();
             self.let_go(&app, &certificates, now);
             self.begin(&app, &certificates, &mut orders, now).await;
+            self.keep_waits().await;
             if windows.is_empty() {
                 self.ask_for_window(&mut windows, now);
             }
@@ -162,6 +212,24 @@ impl Keeper {
                 }
                 break;
             }
+        }
+    }
+
+    /// Waits and orders are kept as soon as they change: nobody is told when we are killed.
+    async fn keep_waits(&mut self) {
+        let waits = Waits::now(self.away, &self.failed, &self.begun);
+        if waits == self.waits_kept {
+            return;
+        }
+        self.waits_kept = waits.clone();
+        let keep = self.keep.clone();
+        match tokio::task::spawn_blocking(move || keep.keep_waits(&waits)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the operator must repair the data directory: waits cannot be kept");
+            }
+            // The runtime is stopping.
+            Err(_) => {}
         }
     }
 
@@ -196,12 +264,39 @@ impl Keeper {
             self.begun.push_back(now);
             let proofs = self.proofs_for(&order.name);
             let challenges = app.challenges.clone();
+            let key = self.key_to_keep(&order).await;
             tracing::info!(name = order.name, key = word(order.kind), "a certificate is ordered");
             orders.spawn(async move {
                 let means = Means { challenges: &challenges, proofs: &proofs };
-                let outcome = client.order(&order.name, order.kind, means).await;
+                let outcome = client.order(&order.name, order.kind, key.as_ref(), means).await;
                 (order, outcome)
             });
+        }
+    }
+
+    /// The key of the certificate that is to be renewed, if keys stay and the operator does not want a new one.
+    async fn key_to_keep(&mut self, order: &Order) -> Option<Key> {
+        if self.new_keys.remove(&(order.name.clone(), order.kind == KeyKind::Rsa)) || !self.keep_key {
+            return None;
+        }
+        let (_, kept) =
+            self.held.iter().find(|(held, _)| held.name == order.name && held.kind == order.kind)?;
+        let (keep, kept, kind) = (self.keep.clone(), kept.clone(), order.kind);
+        let read = tokio::task::spawn_blocking(move || {
+            keep.read(&kept).map_err(|error| error.to_string()).and_then(|pem| Key::read(&pem, kind))
+        });
+        match read.await {
+            Ok(Ok(key)) => Some(key),
+            Ok(Err(error)) => {
+                tracing::warn!(
+                    name = order.name,
+                    error,
+                    "the key cannot be kept; a new one is made, and records of it (TLSA) change"
+                );
+                None
+            }
+            // The runtime is stopping.
+            Err(_) => None,
         }
     }
 
@@ -270,9 +365,12 @@ impl Keeper {
     }
 
     /// The operator wants these renewed now, or made if they are names of ours.
-    fn renew(&mut self, app: &App, names: BTreeSet<String>) {
+    fn renew(&mut self, app: &App, names: BTreeMap<String, bool>) {
         self.away = Failures::default();
-        for name in names {
+        for (name, new_key) in names {
+            if new_key {
+                self.new_keys.extend([(name.clone(), false), (name.clone(), true)]);
+            }
             self.failed.remove(&name);
             for (held, _) in self.held.iter_mut().filter(|(held, _)| held.name == name) {
                 held.window = Some((0, 0));
@@ -360,7 +458,7 @@ impl Keeper {
         self.failed.remove(&order.name);
         let both = [KeyKind::Ecdsa, KeyKind::Rsa];
         self.held.retain(|(_, other)| *other != kept);
-        self.held.push((held(&kept, &put), kept));
+        self.held.push((held_of(&kept, &put, self.renew_before_seconds), kept));
         let has = |kind| self.held.iter().any(|(held, _)| held.name == order.name && held.kind == kind);
         if both.into_iter().all(has) {
             // From now on it is wanted because it is there.
@@ -447,7 +545,7 @@ pub fn proofs(model: &Model, only: Option<Proof>) -> Vec<Proof> {
 }
 
 /// Serves what was kept. A file that cannot be used is reported, and ordered anew.
-fn read_kept(keep: &Keep, certificates: &Certificates) -> Vec<(Held, Kept)> {
+fn read_kept(keep: &Keep, certificates: &Certificates) -> Vec<(Kept, Described)> {
     let list = keep.certificates().unwrap_or_else(|error| {
         tracing::error!(%error, "the operator must repair the folder of ordered certificates: it cannot be read");
         Vec::new()
@@ -459,7 +557,7 @@ fn read_kept(keep: &Keep, certificates: &Certificates) -> Vec<(Held, Kept)> {
             .map_err(|error| error.to_string())
             .and_then(|pem| certificates.put(&kept.file, &pem).map_err(|error| error.to_string()));
         match put {
-            Ok(put) => all.push((held(&kept, &put), kept)),
+            Ok(put) => all.push((kept, put)),
             Err(error) => {
                 tracing::error!(file = %file_name(&kept.file), error, "an ordered certificate cannot be used")
             }
@@ -468,7 +566,7 @@ fn read_kept(keep: &Keep, certificates: &Certificates) -> Vec<(Held, Kept)> {
     all
 }
 
-fn held(kept: &Kept, put: &Described) -> Held {
+fn held_of(kept: &Kept, put: &Described, renew_before: i64) -> Held {
     Held {
         name: kept.name.clone(),
         kind: kept.kind,
@@ -476,6 +574,7 @@ fn held(kept: &Kept, put: &Described) -> Held {
         not_after: put.not_after,
         window: None,
         ask_window: 0,
+        renew_before,
         dice: rand::random(),
     }
 }

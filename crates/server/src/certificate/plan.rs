@@ -1,6 +1,7 @@
 //! What to order, and when: from what is there, what is wanted and what failed. Time and dice are arguments.
 
 use net::authority::KeyKind;
+use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 
 /// Seconds after a name's first failure; each further one waits three times as long. An authority such as Let's
@@ -10,6 +11,9 @@ const NAME_WAIT_SECONDS_MAX: i64 = 12 * 3600;
 /// Seconds after the authority's first failure; each further one waits twice as long.
 const AUTHORITY_WAIT_SECONDS: i64 = 8;
 const AUTHORITY_WAIT_SECONDS_MAX: i64 = 3600;
+
+/// Seconds of the longest wait that there is: what an authority can ask for (`net::acme`), and a quarter that may be added.
+pub const WAIT_SECONDS_MAX: i64 = 7 * 86_400;
 
 /// Seconds between two questions for the authority's window, whatever it asks for (RFC 9773 4.3.2).
 const ASK_WINDOW_SECONDS_MIN: i64 = 3600;
@@ -31,12 +35,14 @@ pub struct Held {
     pub window: Option<(i64, i64)>,
     /// When the authority is asked for that again.
     pub ask_window: i64,
+    /// Seconds before its end at which it is renewed at the latest; 0 sets none.
+    pub renew_before: i64,
     /// The place in the time of renewal at which this one is renewed, drawn once, in 2^-32.
     pub dice: u32,
 }
 
 /// What went wrong lately with a name or the authority.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failures {
     /// One after the other.
     pub count: u32,
@@ -65,9 +71,19 @@ impl Held {
     }
 
     /// When it is renewed: at a moment within the authority's window, else shortly before two thirds of its life are
-    /// over, so that many certificates made together are not renewed together.
+    /// over, so that many certificates made together are not renewed together. In either case no later than the settings
+    /// say, but not within the first half of its life: that would be to order again and again.
     #[must_use]
     pub fn renewal(&self) -> i64 {
+        let life = self.not_after.saturating_sub(self.not_before).max(0);
+        let latest = match self.renew_before.clamp(0, life / 2) {
+            0 => i64::MAX,
+            before => self.not_after.saturating_sub(before).saturating_sub(part(life / 20, self.dice)),
+        };
+        self.by_authority_or_life().min(latest)
+    }
+
+    fn by_authority_or_life(&self) -> i64 {
         if let Some((start, end)) = self.window {
             return start.saturating_add(part(end.saturating_sub(start), self.dice)).min(self.not_after);
         }
@@ -148,6 +164,7 @@ mod tests {
             not_after: not_before + 90 * DAY,
             window: None,
             ask_window: 0,
+            renew_before: 0,
             dice,
         }
     }
@@ -182,6 +199,24 @@ mod tests {
         assert!(due(&wanted, &have(u32::MAX), &none, earliest - 1).is_empty());
         assert_eq!(due(&wanted, &have(u32::MAX), &none, earliest + 1).len(), 2);
         assert_eq!(next(&have(0), &none, DAY), Some(60 * DAY));
+    }
+
+    #[test]
+    fn the_settings_say_when_it_is_renewed_at_the_latest() {
+        let at = |renew_before, window, dice| {
+            Held { renew_before, window, ..held("a.test", KeyKind::Ecdsa, 0, dice) }.renewal()
+        };
+        // A third of its life is left anyway.
+        assert_eq!(at(30 * DAY, None, 0), 60 * DAY);
+        assert_eq!(at(20 * DAY, None, 0), 60 * DAY);
+        assert_eq!(at(40 * DAY, None, 0), 50 * DAY);
+        assert_eq!(at(40 * DAY, None, 1 << 31), 50 * DAY - 90 * DAY / 40);
+        // The authority may ask for earlier, not for later.
+        let window = |from, to| Some((from * DAY, to * DAY));
+        assert_eq!(at(40 * DAY, window(85, 89), 0), 50 * DAY);
+        assert_eq!(at(40 * DAY, window(10, 12), 0), 10 * DAY);
+        // A wish that is longer than the certificate lives does not order without end.
+        assert_eq!(at(400 * DAY, None, 0), 45 * DAY);
     }
 
     #[test]

@@ -1,20 +1,24 @@
 //! What the operator wants of the keeper of certificates, handed over without waiting for each other.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
-/// Names whose certificates shall be renewed now.
+/// Names whose certificates shall be renewed now, and whether with a new key.
 #[derive(Clone, Debug, Default)]
 pub struct Wishes {
-    names: Arc<Mutex<BTreeSet<String>>>,
+    names: Arc<Mutex<BTreeMap<String, bool>>>,
     bell: Arc<Notify>,
 }
 
 impl Wishes {
     /// Leaves names for the keeper.
-    pub fn renew(&self, names: impl IntoIterator<Item = String>) {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner).extend(names);
+    pub fn renew(&self, names: impl IntoIterator<Item = String>, new_key: bool) {
+        let mut waiting = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in names {
+            *waiting.entry(name).or_default() |= new_key;
+        }
+        drop(waiting);
         self.bell.notify_one();
     }
 
@@ -24,7 +28,7 @@ impl Wishes {
     }
 
     /// All that was left.
-    pub(super) fn take(&self) -> BTreeSet<String> {
+    pub(super) fn take(&self) -> BTreeMap<String, bool> {
         std::mem::take(&mut self.names.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

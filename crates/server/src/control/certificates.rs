@@ -2,6 +2,7 @@
 
 use super::Response;
 use super::operator::{No, Operator};
+use crate::certificate;
 use crate::certificate::keep::{Keep, Kept};
 use crate::certificate::staple::Shelf;
 use crate::certificate::{at_once, date};
@@ -57,8 +58,19 @@ impl Operator {
         Ok(Response::Table { columns, rows })
     }
 
+    /// As the log says it at the start.
+    pub(super) fn flaws(&self) -> Result<Response, No> {
+        let model = &self.settings.model;
+        let domains = Domains::read(self.store.directory(), model)?;
+        let sentences = match certificate::at_hand(&self.settings) {
+            Ok(at_hand) => domains.flaws(model, |host| at_hand.all.covers(host)),
+            Err(error) => vec![error.to_string()],
+        };
+        Ok(Response::Flaws { sentences })
+    }
+
     /// Leaves the wish for the running service.
-    pub(super) fn renew_certificates(&self, name: Option<String>) -> Result<Response, No> {
+    pub(super) fn renew_certificates(&self, name: Option<String>, new_key: bool) -> Result<Response, No> {
         if self.settings.acme.is_none() {
             return Err(No(
                 "no certificate is ordered by these settings: there is no [acme] in them".to_owned()
@@ -81,7 +93,7 @@ impl Operator {
             [one] => format!("A certificate for {one} is being ordered."),
             several => format!("Certificates for {} names are being ordered.", several.len()),
         };
-        wishes.renew(names);
+        wishes.renew(names, new_key);
         Ok(Response::Done {
             text: format!("{text} What becomes of it: sealpost certificate list, and the log."),
         })

@@ -5,10 +5,13 @@
 
 use super::{DnsDifference, DnsFormat, Response};
 use crate::app::Settings;
+use crate::certificate;
+use crate::certificate::keep::Keep;
 use crate::dkim;
 use futures_util::stream::{self, StreamExt};
+use net::acme::Proof;
 use net::dns::Resolver;
-use proto::discovery::dns::{self, Answer, Difference, Fault, Means, Question, Wanted, Weight};
+use proto::discovery::dns::{self, Answer, Difference, Fault, Issuer, Kind, Means, Question, Wanted, Weight};
 use proto::discovery::mta_sts;
 use proto::service::publish::Published;
 use std::net::SocketAddr;
@@ -98,11 +101,16 @@ pub(super) async fn checked(wishes: &Wishes, server: Option<SocketAddr>) -> Resu
 }
 
 async fn ask(resolver: &Resolver, question: Question) -> Answer {
-    let found = match resolver.ask(&question.name, question.kind).await {
-        Ok(answer) => Ok(answer.records.into_iter().map(|record| record.data).collect()),
+    let said = resolver.ask(&question.name, question.kind).await;
+    let found = match said {
+        Ok(answer) => Ok(answer.records.into_iter().map(|record| record.data).collect::<Vec<_>>()),
         Err(failed) => Err(failed.0),
     };
-    Answer { question, found }
+    // Others take no notice of TLSA without a proof. Where none can be had in time, nothing is said of it.
+    let needs_proof = question.kind == Kind::Tlsa && found.as_ref().is_ok_and(|found| !found.is_empty());
+    let unproven = needs_proof
+        && resolver.ask_proven(&question.name, question.kind).await.is_ok_and(|answer| !answer.secure);
+    Answer { question, found, unproven }
 }
 
 fn told(difference: Difference) -> DnsDifference {
@@ -115,33 +123,90 @@ fn told(difference: Difference) -> DnsDifference {
     }
 }
 
+/// Who may make our certificates: the authority of the settings, else that of ACME if it is one we know and no certificate
+/// comes from a file, which may be of another one.
+fn authority(settings: &Settings) -> Option<Issuer> {
+    let acme = settings.acme.as_ref();
+    let of_acme = acme.filter(|_| settings.certificates.is_empty()).and_then(|acme| known(&acme.directory));
+    let name = settings.promises.ca.clone().or_else(|| of_acme.map(str::to_owned))?;
+    let Some(acme) = acme.filter(|_| settings.certificates.is_empty()) else {
+        return Some(Issuer { name, account: None, methods: Vec::new() });
+    };
+    let account = Keep::new(&settings.data, &acme.directory).account().ok().flatten();
+    let words = |proof: &Proof| match proof {
+        Proof::Http => "http-01".to_owned(),
+        Proof::TlsAlpn => "tls-alpn-01".to_owned(),
+    };
+    Some(Issuer {
+        name,
+        account: account.and_then(|kept| net::acme::account_uri(&kept)),
+        methods: certificate::proofs(&settings.model, acme.proof).iter().map(words).collect(),
+    })
+}
+
+/// What CAA records call the authorities behind well-known directories, as they say in their documentation.
+fn known(directory: &str) -> Option<&'static str> {
+    match directory.split('/').nth(2)? {
+        "acme-v02.api.letsencrypt.org" | "acme-staging-v02.api.letsencrypt.org" => Some("letsencrypt.org"),
+        "dv.acme-v02.api.pki.goog" => Some("pki.goog"),
+        "acme.zerossl.com" => Some("sectigo.com"),
+        _ => None,
+    }
+}
+
 /// What the records need and the model does not have.
 fn means(settings: &Settings, published: &Published, hoster: bool) -> Result<Means, String> {
     // A hoster's customers point to one key, which is that of the host.
     let signer = if hoster { &published.host } else { &published.domain };
     let keys = dkim::keys(&settings.data, signer).map_err(|error| format!("the DKIM keys: {error}"))?;
     // Records are wanted before there is a certificate too: those of its key are left out until then.
-    let certificates = match net::tls::Certificates::load(settings.certificates.clone()) {
-        Ok(certificates) => Some(certificates),
-        Err(error) => {
-            tracing::warn!(%error, "no records for the certificate's key");
-            None
-        }
-    };
-    let certificates = certificates.filter(|certificates| certificates.covers(&published.host));
+    let certificates = certificate::at_hand(settings)
+        .inspect_err(|error| tracing::warn!(%error, "no records for the certificate's key"))
+        .ok();
+    let covered = certificates.as_ref().is_some_and(|certificates| certificates.all.covers(&published.host));
     // Where a wildcard is bound the machine's own address may be anything, behind a translation even: it is left out.
     let bound = settings.model.listeners.iter().flat_map(|listener| &listener.addresses).copied();
     let mut addresses: Vec<_> = bound.filter(|address| net::network::is_public(*address)).collect();
     addresses.sort();
     addresses.dedup();
-    let policy = published.web.as_ref().and_then(|_| mta_sts::render(published, certificates.is_some()));
+    let policy = settings.mta_sts(published, covered);
     Ok(Means {
         addresses,
         dkim: keys.iter().map(|key| (key.selector.clone(), key.record())).collect(),
-        // A digest of a certificate that is made for another name would only break delivery.
-        key_digests: certificates.as_ref().map(|c| c.key_digests(&published.host)).unwrap_or_default(),
-        ca: None,
-        reports: None,
+        // A digest of a certificate that is made for another name, or of a key that goes with its certificate, would
+        // only break delivery.
+        key_digests: certificates.map(|c| c.lasting.key_digests(&published.host)).unwrap_or_default(),
+        ca: authority(settings),
+        dmarc_reports: settings.promises.dmarc_reports.clone(),
+        tls_reports: settings.promises.tls_reports.clone(),
         mta_sts_id: policy.as_deref().map(mta_sts::id),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::discovery::dns::{Data, Record};
+
+    #[tokio::test]
+    async fn what_counts_only_with_a_proof_is_asked_for_it() {
+        let name = "_25._tcp.mail.test".to_owned();
+        let tlsa = Record { name: name.clone(), data: Data::Tlsa(3, 1, 1, vec![7; 32]) };
+        let text = Record { name: "mail.test".to_owned(), data: Data::Txt("v=spf1 -all".to_owned()) };
+        // A table proves nothing.
+        let resolver = Resolver::fixed(vec![tlsa, text], vec!["silent.test".to_owned()]);
+        let asked = |name: &str, kind| ask(&resolver, Question { name: name.to_owned(), kind });
+        assert!(asked(&name, Kind::Tlsa).await.unproven);
+        assert!(!asked("mail.test", Kind::Txt).await.unproven, "the proof of others is nobody's business");
+        assert!(!asked("other.test", Kind::Tlsa).await.unproven, "what is not there needs none");
+        let silent = asked("silent.test", Kind::Tlsa).await;
+        assert!(silent.found.is_err() && !silent.unproven);
+    }
+
+    #[test]
+    fn well_known_authorities_have_their_names() {
+        assert_eq!(known("https://acme-v02.api.letsencrypt.org/directory"), Some("letsencrypt.org"));
+        assert_eq!(known("https://acme-v02.api.letsencrypt.org.evil.test/directory"), None);
+        assert_eq!(known("nonsense"), None);
+    }
 }

@@ -7,6 +7,7 @@
 pub mod certificates;
 mod dns;
 pub mod frame;
+pub mod guide;
 pub mod operator;
 mod rules;
 
@@ -151,12 +152,18 @@ pub enum Request {
         /// This server instead of the system's resolver.
         resolver: Option<SocketAddr>,
     },
+    /// The guide with the rules of a domain.
+    Guide(guide::Asked),
+    /// What is wrong with the rules of the domains, and the names that no certificate covers.
+    Flaws,
     /// Lists the certificates, and the names that have none.
     CertificateList,
     /// Orders certificates anew before their time.
     CertificateRenew {
         /// For which name; `None`: all that were ordered.
         name: Option<String>,
+        /// With a new key, also where keys stay.
+        new_key: bool,
     },
     /// Checks the store.
     Check,
@@ -262,6 +269,11 @@ pub enum Response {
         columns: Vec<String>,
         /// Cells.
         rows: Vec<Vec<String>>,
+    },
+    /// Sentences, one for each thing that is wrong.
+    Flaws {
+        /// None says that nothing is.
+        sentences: Vec<String>,
     },
     /// Not the last response: how far it is.
     Progress {

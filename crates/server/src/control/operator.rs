@@ -164,7 +164,13 @@ impl Operator {
                 dns::checked(&wishes, resolver).await.map_err(No)
             }
             Request::CertificateList => self.certificates(),
-            Request::CertificateRenew { name } => self.renew_certificates(name),
+            Request::Guide(asked) => {
+                let domain = self.store.directory().domain(&asked.domain)?;
+                let policy = domain.map(|domain| domain.policy).unwrap_or_default();
+                asked.text(&self.settings.model, &policy).map_err(No).and_then(done)
+            }
+            Request::Flaws => self.flaws(),
+            Request::CertificateRenew { name, new_key } => self.renew_certificates(name, new_key),
             Request::Check => self.check(pipe).await,
             Request::Import { address } => self.import(&address, pipe).await,
         }

@@ -246,5 +246,7 @@ fn settings(data: std::path::PathBuf, pair: net::tls::Pair) -> Settings {
         doctor: server::app::Doctor::Off,
         auth: server::auth::Settings { cost: CHEAP, throttle, ..server::auth::Settings::default() },
         store: store::Options::default(),
+        web: net::https::Limits::default(),
+        promises: server::app::Promises::default(),
     }
 }

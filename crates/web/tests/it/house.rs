@@ -195,5 +195,7 @@ fn settings(data: std::path::PathBuf, pair: net::tls::Pair) -> Settings {
             ..Default::default()
         },
         store: store::Options::default(),
+        web: net::https::Limits::default(),
+        promises: server::app::Promises::default(),
     }
 }

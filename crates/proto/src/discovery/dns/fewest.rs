@@ -61,7 +61,7 @@ fn customer(published: &Published, means: &Means) -> Vec<Wanted> {
     if published.receives && means.mta_sts_id.is_some() {
         point("_mta-sts", "Points to the id of the MTA-STS policy (RFC 8461 8.2).");
     }
-    if published.receives && means.reports.is_some() {
+    if published.receives && means.tls_reports.is_some() {
         point("_smtp._tls", "Points to where reports on encryption go (TLS-RPT).");
     }
     list.done()
@@ -92,7 +92,7 @@ fn once(published: &Published, means: &Means) -> Vec<Wanted> {
         Data::Txt(policies::dmarc(means)),
         "The policy to which all customers point (DMARC).",
     );
-    if let Some((_, domain)) = means.reports.as_ref().and_then(|to| to.rsplit_once('@')) {
+    if let Some((_, domain)) = means.dmarc_reports.as_ref().and_then(|to| to.rsplit_once('@')) {
         list.add(
             Weight::Advised,
             format!("*._report._dmarc.{domain}"),
@@ -109,7 +109,7 @@ fn once(published: &Published, means: &Means) -> Vec<Wanted> {
                 "The id of the MTA-STS policy to which all customers point.",
             );
         }
-        if let Some(reports) = &means.reports {
+        if let Some(reports) = &means.tls_reports {
             list.add(
                 Weight::Advised,
                 format!("_smtp._tls.{host}"),

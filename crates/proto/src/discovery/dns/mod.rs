@@ -122,12 +122,42 @@ pub struct Means {
     pub dkim: Vec<(String, String)>,
     /// Digests (SHA-256) of the public keys of the service's certificates.
     pub key_digests: Vec<[u8; 32]>,
-    /// The CA of the certificates, as CAA names it (`letsencrypt.org`), and the ACME account's URI.
-    pub ca: Option<(String, Option<String>)>,
-    /// Where reports go (DMARC, TLS-RPT).
-    pub reports: Option<String>,
+    /// The authority of the certificates.
+    pub ca: Option<Issuer>,
+    /// The address to which reports on forged mail go (DMARC).
+    pub dmarc_reports: Option<String>,
+    /// The address to which reports on encryption go (TLS-RPT).
+    pub tls_reports: Option<String>,
     /// Id of the MTA-STS policy; `None` where no policy is served.
     pub mta_sts_id: Option<String>,
+}
+
+/// An authority, as CAA names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issuer {
+    /// `letsencrypt.org`.
+    pub name: String,
+    /// The URI of our ACME account there (RFC 8657 3).
+    pub account: Option<String>,
+    /// How it verifies names (RFC 8657 4): `http-01`; none where that is not restricted.
+    pub methods: Vec<String>,
+}
+
+impl Issuer {
+    /// The value of the record (RFC 8659 4.2).
+    #[must_use]
+    pub fn value(&self) -> String {
+        let mut value = self.name.clone();
+        if let Some(account) = &self.account {
+            value.push_str("; accounturi=");
+            value.push_str(account);
+        }
+        if !self.methods.is_empty() {
+            value.push_str("; validationmethods=");
+            value.push_str(&self.methods.join(","));
+        }
+        value
+    }
 }
 
 /// Why a record should be there.

@@ -28,6 +28,15 @@ pub(super) fn sender(list: &mut List, published: &Published, means: &Means) {
         Data::Txt(dmarc(means)),
         "Says what receivers do with mail that only pretends to be of the domain (DMARC).",
     );
+    let elsewhere = means.dmarc_reports.as_deref().and_then(|to| to.rsplit_once('@')).map(|(_, at)| at);
+    if let Some(at) = elsewhere.filter(|at| at != domain) {
+        list.add(
+            Weight::Advised,
+            format!("{domain}._report._dmarc.{at}"),
+            Data::Txt("v=DMARC1".to_owned()),
+            "Agrees that reports about this domain come there (RFC 7489 7.1).",
+        );
+    }
 }
 
 /// SPF of the host's own name, which is what HELO says (RFC 7208 2.3).
@@ -50,7 +59,7 @@ fn spf(published: &Published) -> String {
 pub(super) fn dmarc(means: &Means) -> String {
     let policy = if means.dkim.is_empty() { "none" } else { "quarantine" };
     let mut out = format!("v=DMARC1; p={policy}");
-    if let Some(reports) = &means.reports {
+    if let Some(reports) = &means.dmarc_reports {
         out.push_str("; rua=mailto:");
         out.push_str(reports);
     }
@@ -71,7 +80,7 @@ pub(super) fn transport(list: &mut List, published: &Published, means: &Means) {
             "Other servers then insist on encryption (MTA-STS); it changes with every change of the policy.",
         );
     }
-    if let Some(reports) = &means.reports {
+    if let Some(reports) = &means.tls_reports {
         list.add(
             Weight::Advised,
             format!("_smtp._tls.{domain}"),

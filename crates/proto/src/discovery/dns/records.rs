@@ -179,17 +179,11 @@ pub(super) fn host_keys(list: &mut List, published: &Published, means: &Means) {
             );
         }
     }
-    if let Some((ca, account)) = &means.ca {
-        let mut value = ca.clone();
-        if let Some(account) = account {
-            value.push_str("; accounturi=");
-            value.push_str(account);
-            value.push_str("; validationmethods=http-01,tls-alpn-01");
-        }
+    if let Some(issuer) = &means.ca {
         list.add(
             Weight::Advised,
             &published.host,
-            Data::Caa(0, "issue".to_owned(), value),
+            Data::Caa(0, "issue".to_owned(), issuer.value()),
             "Only this authority may make certificates for the host and for the names that point to it.",
         );
     }

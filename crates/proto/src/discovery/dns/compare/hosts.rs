@@ -188,6 +188,25 @@ pub(super) fn tlsa(report: &mut Report<'_>, place: Place<'_>, wanted: &[&Data], 
     }
 }
 
+/// Records that count for others only with a proof (RFC 6698 4.1), and have none.
+pub(super) fn unproven(report: &mut Report<'_>, place: Place<'_>, found: &[Data]) {
+    let Some(first) = found.first() else { return };
+    let kind = first.type_name();
+    report.add(
+        place,
+        Fault::Unproven,
+        format!(
+            "The {kind} records at {} are not proven by DNSSEC, so they are worth nothing: nobody takes notice of them.",
+            place.name
+        ),
+        format!(
+            "Whoever keeps the zone with {} has to sign it with DNSSEC and have its DS record entered above it, or may \
+             take the {kind} records out; if it is signed, ask a resolver that passes signatures on (--resolver).",
+            place.name
+        ),
+    );
+}
+
 /// Who may make certificates: our authority must be among them, with our account if accounts are named.
 pub(super) fn caa(report: &mut Report<'_>, place: Place<'_>, wanted: &[&Data], found: &[Data]) {
     let Some(Data::Caa(_, _, ours)) = wanted.first() else { return };

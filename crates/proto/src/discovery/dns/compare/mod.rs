@@ -31,6 +31,8 @@ pub struct Answer {
     pub question: Question,
     /// Data found (a CNAME followed, unless CNAME was the question), or a sentence.
     pub found: Result<Vec<Data>, String>,
+    /// A proof by DNSSEC was asked for, and there is none.
+    pub unproven: bool,
 }
 
 /// What kind of difference it is.
@@ -46,6 +48,8 @@ pub enum Fault {
     Several,
     /// It is there, but nobody can read it.
     Syntax,
+    /// It is there, and worth nothing without a proof by DNSSEC.
+    Unproven,
     /// The resolver did not answer.
     Unknown,
 }
@@ -137,7 +141,12 @@ pub fn compare(wanted: &[Wanted], answers: &[Answer]) -> Vec<Difference> {
             .collect();
         let place = Place { name: &record.name, kind: group.1, weight: *weight };
         match report.said.get(&record.name, group.1) {
-            Ok(found) => judge(&mut report, place, &all, found),
+            Ok(found) => {
+                judge(&mut report, place, &all, found);
+                if report.said.is_unproven(&record.name, group.1) {
+                    hosts::unproven(&mut report, place, found);
+                }
+            }
             Err(why) => report.add(
                 place,
                 Fault::Unknown,
@@ -200,6 +209,11 @@ impl Report<'_> {
 struct Said<'a>(&'a [Answer]);
 
 impl<'a> Said<'a> {
+    fn is_unproven(&self, name: &str, kind: Kind) -> bool {
+        let name = asked(name);
+        self.0.iter().any(|a| a.question.name == name && a.question.kind == kind && a.unproven)
+    }
+
     /// What was found, or a sentence why it is not known.
     fn get(&self, name: &str, kind: Kind) -> Result<&'a [Data], &'a str> {
         let name = asked(name);

@@ -1,7 +1,7 @@
 //! Each difference that there can be, on the records of one domain that is right but for it.
 
 use super::*;
-use crate::discovery::dns::{Fewest, Means, fewest, records};
+use crate::discovery::dns::{Fewest, Issuer, Means, fewest, records};
 use crate::service::policy::DomainPolicy;
 use crate::service::preset::Preset;
 use crate::service::publish::Published;
@@ -17,8 +17,13 @@ fn means() -> Means {
         addresses: vec!["192.0.2.25".parse().unwrap(), "2001:db8::25".parse().unwrap()],
         dkim: vec![("s1".into(), "v=DKIM1; k=rsa; p=QUJD".into())],
         key_digests: vec![[1; 32], [2; 32]],
-        ca: Some(("ca.test".into(), Some("https://ca.test/acct/7".into()))),
-        reports: Some("r@host.test".into()),
+        ca: Some(Issuer {
+            name: "ca.test".into(),
+            account: Some("https://ca.test/acct/7".into()),
+            methods: vec!["http-01".into(), "tls-alpn-01".into()],
+        }),
+        dmarc_reports: Some("r@host.test".into()),
+        tls_reports: Some("r@host.test".into()),
         mta_sts_id: Some("1".into()),
     }
 }
@@ -32,13 +37,16 @@ fn right(wanted: &[Wanted]) -> Vec<Answer> {
             .map(|r| r.data.clone())
             .collect()
     };
-    questions(wanted).into_iter().map(|question| Answer { found: Ok(of(&question)), question }).collect()
+    questions(wanted)
+        .into_iter()
+        .map(|question| Answer { found: Ok(of(&question)), question, unproven: false })
+        .collect()
 }
 
 fn set(answers: &mut Vec<Answer>, name: &str, kind: Kind, found: &[Data]) {
     let question = Question { name: name.into(), kind };
     answers.retain(|answer| answer.question != question);
-    answers.push(Answer { question, found: Ok(found.to_vec()) });
+    answers.push(Answer { question, found: Ok(found.to_vec()), unproven: false });
 }
 
 /// The differences if only this is answered otherwise.
@@ -74,8 +82,10 @@ fn srv(port: u16, target: &str) -> Data {
 fn what_is_right_has_no_difference_and_what_is_empty_has_all() {
     let wanted = records(&published(), &means());
     assert_eq!(compare(&wanted, &right(&wanted)), []);
-    let nothing: Vec<Answer> =
-        questions(&wanted).into_iter().map(|question| Answer { question, found: Ok(vec![]) }).collect();
+    let nothing: Vec<Answer> = questions(&wanted)
+        .into_iter()
+        .map(|question| Answer { question, found: Ok(vec![]), unproven: false })
+        .collect();
     let all = compare(&wanted, &nothing);
     assert!(all.iter().all(|d| d.fault == Fault::Missing && d.remedy.contains("has to add: ")), "{all:?}");
     let groups: std::collections::BTreeSet<_> =
@@ -209,7 +219,7 @@ fn questions_about_includes_end() {
         }
         for question in more {
             let text = format!("v=spf1 include:{0}a include:{0}b -all", question.name);
-            answers.push(Answer { question, found: Ok(vec![txt(&text)]) });
+            answers.push(Answer { question, found: Ok(vec![txt(&text)]), unproven: false });
         }
         rounds += 1;
         assert!(rounds < 30);
@@ -265,6 +275,21 @@ fn keys_and_authorities() {
     assert_eq!(tlsa(&[key(1)]).0, Fault::Missing);
     let wrong = tlsa(&[key(9)]);
     assert_eq!((wrong.0, wrong.1), (Fault::Other, Weight::Needed));
+    // Right, and yet of no use.
+    let wanted = records(&published(), &means());
+    let mut answers = right(&wanted);
+    for answer in answers.iter_mut().filter(|answer| answer.question.kind == Kind::Tlsa) {
+        answer.unproven = true;
+    }
+    let differences = compare(&wanted, &answers);
+    assert!(!differences.is_empty());
+    for difference in differences {
+        assert_eq!(
+            (difference.kind, difference.fault, difference.weight),
+            (Kind::Tlsa, Fault::Unproven, Weight::Advised)
+        );
+        assert!(difference.text.contains("not proven by DNSSEC"), "{}", difference.text);
+    }
     let issue = |value: &str| Data::Caa(0, "issue".into(), value.into());
     let caa = |found: &[Data]| one("mail.host.test", Kind::Caa, found);
     for fine in
