@@ -222,6 +222,7 @@ fn request(name: &str, kind: KeyKind, key: Option<KeyPair>) -> Result<(KeyPair, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rcgen::PublicKeyData;
     use x509_parser::prelude::{FromDer, X509CertificationRequest};
 
     #[test]

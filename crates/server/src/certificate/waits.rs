@@ -72,7 +72,7 @@ mod tests {
         let longest = 1000 + 7 * 86_400;
         assert_eq!((read.away.until, read.failed["a.test"].until), (longest, longest));
         assert_eq!(read.begun, [-3, 5]);
-        for damaged in [&b""[..], b"{", b"[]", b"{\"away\":{\"count\":-1,\"until\":0}}", b"\xff"] {
+        for damaged in [&b""[..], b"{", b"7", b"{\"away\":{\"count\":-1,\"until\":0}}", b"\xff"] {
             assert!(Waits::read(damaged, 1000).is_err());
         }
     }
