@@ -37,9 +37,10 @@ impl OpensslCa {
         fs::create_dir_all(dir).expect("folder");
         let ca = OpensslCa { dir: dir.to_owned(), issued: Vec::new() };
         let subject = format!("/CN=Authority of {}", dir.display().to_string().replace('/', "-"));
-        ca.openssl(&format!(
-            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 30"
-        ), &["-subj", &subject]);
+        ca.openssl(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 30",
+            &["-subj", &subject],
+        );
         ca
     }
 
