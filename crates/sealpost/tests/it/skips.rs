@@ -15,5 +15,5 @@ pub fn skipped(client: &str, mechanism: &str) -> bool {
 /// The disk-full test mounts a small file system of its own, which only root may.
 pub const DISK_FULL_NEEDS_ROOT: &str = "mounting a small file system needs root";
 
-/// Other people's servers are started in namespaces of their own, with files of their own mounted.
-pub const SERVERS_NEED_ROOT: &str = "starting other servers in namespaces of their own needs root";
+/// Other people's servers are started in namespaces of their own, with files of their own laid over the system's.
+pub const SERVERS_NEED_ROOT: &str = "starting other servers needs root, and namespaces with overlay mounts";
