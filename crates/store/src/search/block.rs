@@ -16,6 +16,8 @@ use std::ops::ControlFlow;
 
 /// Messages in one block at most.
 pub(super) const BLOCK_MESSAGES_MAX: u32 = 16384;
+/// Of heads and terms. A block of another version counts as damaged, and so is made anew.
+const VERSION: u8 = 2;
 /// Octets of a part: a commit of one holds up no delivery.
 const PART_BYTES: usize = 256 << 10;
 /// Parts that are deleted in one commit.
@@ -125,7 +127,7 @@ impl Head {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let mut p = Put::version(1);
+        let mut p = Put::version(VERSION);
         for ranges in [&self.uids, &self.unsure] {
             p.num(ranges.len() as u64);
             let mut next = 0;
@@ -148,7 +150,10 @@ impl Head {
         if crc32fast::hash(row) != u32::from_le_bytes(*crc) {
             return Err(bad());
         }
-        let mut t = Take::version("head of a search block", row)?;
+        let (mut t, version) = Take::versions("head of a search block", row, VERSION)?;
+        if version != VERSION {
+            return Err(bad());
+        }
         let mut lists = [Vec::new(), Vec::new()];
         for ranges in &mut lists {
             let mut next = 0u32;
@@ -392,7 +397,7 @@ mod tests {
         };
         let row = head.encode();
         let (front, crc) = row.split_last_chunk::<4>().unwrap();
-        assert_eq!(front, [1, 2, 3, 2, 5, 1, 1, 4, 1, 0xac, 2, 1, 2, 3, 4, 2, 5, 1, 2, 3, 4, 2]);
+        assert_eq!(front, [2, 2, 3, 2, 5, 1, 1, 4, 1, 0xac, 2, 1, 2, 3, 4, 2, 5, 1, 2, 3, 4, 2]);
         assert_eq!(*crc, crc32fast::hash(front).to_le_bytes());
         assert_eq!(Head::decode(7, &row).unwrap(), head);
         assert_eq!((head.ends(), head.count()), ((3, 9), 3));
@@ -441,15 +446,19 @@ mod tests {
     /// Messages with words that hardly compress, so that a block has several parts.
     fn fresh(first: u32, count: u32) -> Fresh {
         let (mut body, mut header) =
-            (super::super::terms::Builder::default(), super::super::terms::Builder::default());
+            (crate::search::builder::Builder::default(), crate::search::builder::Builder::default());
+        let mut left = usize::MAX;
         for uid in first..first + count {
             body.begin();
             header.begin();
             for n in 0..400u64 {
                 let word = (u64::from(uid) << 20 | n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                body.add(format!("{word:x}{:x} ", word.rotate_left(29).wrapping_mul(n | 1)).as_bytes());
+                body.add(
+                    format!("{word:x}{:x} ", word.rotate_left(29).wrapping_mul(n | 1)).as_bytes(),
+                    &mut left,
+                );
             }
-            header.add(b"subject: all\n");
+            header.add(b"subject: all\n", &mut left);
         }
         let (body, header) = (body.finish().unwrap(), header.finish().unwrap());
         Fresh { uids: vec![(first, count)], unsure: UidRanges::new(), body, header }

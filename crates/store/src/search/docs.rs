@@ -22,6 +22,23 @@ impl Docs {
         }
     }
 
+    /// Puts in those from `from` to before `end`.
+    pub(super) fn set_range(&mut self, from: u32, end: u32) {
+        let mut at = from;
+        while at < end {
+            let step = (64 - at % 64).min(end - at);
+            if let Some(word) = self.words.get_mut((at / 64) as usize) {
+                *word |= u64::MAX >> (64 - step) << (at % 64);
+            }
+            at += step;
+        }
+    }
+
+    #[inline]
+    pub(super) fn has(&self, doc: u32) -> bool {
+        self.words.get((doc / 64) as usize).is_some_and(|word| word >> (doc % 64) & 1 == 1)
+    }
+
     pub(super) fn and(&mut self, other: &Docs) {
         self.words.iter_mut().zip(&other.words).for_each(|(mine, theirs)| *mine &= theirs);
     }

@@ -1,7 +1,8 @@
 //! The answer to a search for text: what the index finds, and what is read to be sure.
 
 use super::block::{self, Head, Section};
-use super::docs::{self, Docs, Run};
+use super::docs::{self, Docs};
+use super::gathered::Gathered;
 use super::scan::{Scan, Test};
 use super::terms::Terms;
 use super::words::Needle;
@@ -9,6 +10,7 @@ use super::{Bits, Scope, Search, TermsKey};
 use crate::account::View;
 use crate::engine::Snapshot;
 use crate::{Error, key};
+use memchr::memmem::Finder;
 use proto::proof::AccountId;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -76,6 +78,7 @@ impl Finding<'_> {
             bits.seqs().filter_map(|seq| Some((seq, self.view.uid(seq)?))).collect();
         let mailbox = self.view.mailbox.id;
         if unknown > UNINDEXED_MAX {
+            self.search.gather_soon(self.account, mailbox);
             self.search.ask(self.account, mailbox);
         }
         if messages.is_empty() {
@@ -89,37 +92,125 @@ impl Finding<'_> {
     fn candidates(&self, among: &Bits, needles: &[&Needle], from: Among) -> Result<Candidates, Error> {
         let len = self.view.len();
         let (mut found, mut unsure, mut known) = (Bits::none(len), Bits::none(len), Bits::none(len));
-        let partition = key::search(self.account);
+        let (account, mailbox) = (self.account, self.view.mailbox.id);
+        let mut ask = |source: &dyn Source| -> Result<(), Error> {
+            let runs = docs::runs(self.view, source.uids());
+            let count = docs::count(source.uids());
+            let wanted = docs::to_docs(among, &runs, count);
+            if wanted.is_empty() {
+                return Ok(());
+            }
+            let (certain, maybe) = candidates(source, &wanted, needles, from)?;
+            docs::add_to_bits(&certain, &runs, &mut found);
+            docs::add_to_bits(&maybe, &runs, &mut unsure);
+            docs::add_to_bits(&wanted, &runs, &mut known);
+            Ok(())
+        };
+        // Before the blocks: what becomes one of them meanwhile is found twice, and not missed.
+        if let Some(tail) = self.search.tail(account, mailbox) {
+            let (full, open) = tail.look(|open| ask(open));
+            open?;
+            full.iter().try_for_each(|part| ask(&**part))?;
+        }
         let snapshot = self.search.engine().snapshot()?;
-        let heads = block::heads(&*snapshot, partition, self.view.mailbox.id)?;
+        let heads = block::heads(&*snapshot, key::search(account), mailbox)?;
         let damaged = !heads.damaged.is_empty();
         for head in &heads.sound {
-            let runs = docs::runs(self.view, &head.uids);
-            let wanted = docs::to_docs(among, &runs, head.count());
-            if wanted.is_empty() {
-                continue;
-            }
-            let block = Block { finding: self, snapshot: &*snapshot, head, runs };
-            match block.candidates(&wanted, needles, from) {
-                Ok((certain, maybe)) => {
-                    docs::add_to_bits(&certain, &block.runs, &mut found);
-                    docs::add_to_bits(&maybe, &block.runs, &mut unsure);
-                    docs::add_to_bits(&wanted, &block.runs, &mut known);
-                }
+            match ask(&Block { finding: self, snapshot: &*snapshot, head }) {
+                Ok(()) => {}
                 Err(Error::Damaged(text)) => {
-                    let (account, mailbox) = (self.account.0, self.view.mailbox.id.0);
-                    tracing::warn!(account, mailbox, text, "a search block is made anew");
-                    self.search.distrust(self.account, self.view.mailbox.id, head.number);
+                    tracing::warn!(
+                        account = account.0,
+                        mailbox = mailbox.0,
+                        text,
+                        "a search block is made anew"
+                    );
+                    self.search.distrust(account, mailbox, head.number);
                 }
                 Err(other) => return Err(other),
             }
         }
         if damaged {
-            self.search.ask(self.account, self.view.mailbox.id);
+            self.search.ask(account, mailbox);
         }
         let mut unknown = among.clone();
         unknown.without(&known);
         Ok(Candidates { found, unsure, unknown })
+    }
+}
+
+/// Words of some messages, which are its documents.
+trait Source {
+    /// Its messages.
+    fn uids(&self) -> &[(u32, u32)];
+    /// Those that are not wholly in it.
+    fn unsure(&self) -> &[(u32, u32)];
+    /// Documents of `wanted`, and maybe others, with a word that matches.
+    fn find(&self, section: Section, pattern: &Finder<'_>, wanted: &Docs) -> Result<Docs, Error>;
+}
+
+/// Documents among `wanted` that match, and those that may.
+fn candidates(
+    source: &dyn Source,
+    wanted: &Docs,
+    needles: &[&Needle],
+    from: Among,
+) -> Result<(Docs, Docs), Error> {
+    let sections: &[Section] = match from {
+        Among::Scope(Scope::Body) => &[Section::Body],
+        Among::Scope(Scope::Whole) => &[Section::Body, Section::Header],
+        Among::Headers => &[Section::Header],
+    };
+    let count = docs::count(source.uids());
+    let mut hits = Docs::none(count);
+    for section in sections {
+        let mut left = wanted.clone();
+        left.without(&hits);
+        for needle in needles {
+            for pattern in &needle.patterns {
+                if !left.is_empty() {
+                    left.and(&source.find(*section, pattern, &left)?);
+                }
+            }
+        }
+        hits.or(&left);
+    }
+    let mut unsure = documents(source.unsure(), source.uids(), count);
+    unsure.and(wanted);
+    if needles.iter().all(|needle| needle.exact) {
+        unsure.without(&hits);
+        return Ok((hits, unsure));
+    }
+    unsure.or(&hits);
+    Ok((Docs::none(count), unsure))
+}
+
+/// Where some of the messages are.
+fn documents(some: &[(u32, u32)], all: &[(u32, u32)], count: u32) -> Docs {
+    let mut docs = Docs::none(count);
+    if some.is_empty() {
+        return docs;
+    }
+    let mut some = block::each(some).peekable();
+    for (doc, uid) in (0..).zip(block::each(all)) {
+        if some.next_if_eq(&uid).is_some() {
+            docs.set(doc);
+        }
+    }
+    docs
+}
+
+impl Source for Gathered {
+    fn uids(&self) -> &[(u32, u32)] {
+        &self.uids
+    }
+
+    fn unsure(&self) -> &[(u32, u32)] {
+        &self.unsure
+    }
+
+    fn find(&self, section: Section, pattern: &Finder<'_>, wanted: &Docs) -> Result<Docs, Error> {
+        Ok(self.find(section, pattern, wanted))
     }
 }
 
@@ -128,56 +219,23 @@ struct Block<'a> {
     finding: &'a Finding<'a>,
     snapshot: &'a dyn Snapshot,
     head: &'a Head,
-    runs: Vec<Run>,
+}
+
+impl Source for Block<'_> {
+    fn uids(&self) -> &[(u32, u32)] {
+        &self.head.uids
+    }
+
+    fn unsure(&self) -> &[(u32, u32)] {
+        &self.head.unsure
+    }
+
+    fn find(&self, section: Section, pattern: &Finder<'_>, wanted: &Docs) -> Result<Docs, Error> {
+        Ok(self.terms(section)?.find(pattern, wanted))
+    }
 }
 
 impl Block<'_> {
-    /// Documents among `wanted` that match, and those that may.
-    fn candidates(&self, wanted: &Docs, needles: &[&Needle], from: Among) -> Result<(Docs, Docs), Error> {
-        let sections: &[Section] = match from {
-            Among::Scope(Scope::Body) => &[Section::Body],
-            Among::Scope(Scope::Whole) => &[Section::Body, Section::Header],
-            Among::Headers => &[Section::Header],
-        };
-        let mut hits = Docs::none(self.head.count());
-        for section in sections {
-            let terms = self.terms(*section)?;
-            let mut left = wanted.clone();
-            left.without(&hits);
-            for needle in needles {
-                for pattern in &needle.patterns {
-                    if !left.is_empty() {
-                        left.and(&terms.find(pattern, &left));
-                    }
-                }
-            }
-            hits.or(&left);
-        }
-        let mut unsure = self.unsure();
-        unsure.and(wanted);
-        if needles.iter().all(|needle| needle.exact) {
-            unsure.without(&hits);
-            return Ok((hits, unsure));
-        }
-        unsure.or(&hits);
-        Ok((Docs::none(self.head.count()), unsure))
-    }
-
-    /// Documents that are not wholly in the index.
-    fn unsure(&self) -> Docs {
-        let mut docs = Docs::none(self.head.count());
-        if self.head.unsure.is_empty() {
-            return docs;
-        }
-        let mut unsure = block::each(&self.head.unsure).peekable();
-        for (doc, uid) in (0..).zip(block::each(&self.head.uids)) {
-            if unsure.next_if_eq(&uid).is_some() {
-                docs.set(doc);
-            }
-        }
-        docs
-    }
-
     fn terms(&self, section: Section) -> Result<Arc<Terms>, Error> {
         let Finding { search, account, view, .. } = self.finding;
         let mailbox = view.mailbox.id;

@@ -1,24 +1,25 @@
-//! Keeps the index of mailboxes up to date, on a thread of its own, behind everybody else.
+//! Keeps the index of mailboxes up to date, on two threads of its own.
 //!
-//! New messages become small blocks, and blocks that follow each other are merged so that each is some times larger than
+//! One gathers the words of new messages into the mailbox's tail, a moment after they were delivered and faster than they come. The other,
+//! behind everybody else, makes blocks of tails that are full, and merges blocks that follow each other so that each is some times larger than
 //! all behind it: a message is written a few times in its life, and a search looks at few blocks. A message whose
 //! block was lost becomes part of a new one in the same place. Nothing waits for the index: what it lacks is read.
 
 use super::block::{self, BLOCK_MESSAGES_MAX, Fresh, Head, Section};
-use super::docs::{UidRanges, push_uid};
 use super::find::UNINDEXED_MAX;
-use super::read::Reading;
-use super::terms::{Builder, Terms};
+use super::gathered::{Gathered, Heard};
+use super::tail::{Id, Tail};
+use super::terms::Terms;
 use super::{Search, TermsKey};
 use crate::account::{self, MailboxId};
 use crate::engine::Snapshot;
-use crate::row::{self, MailboxRow};
+use crate::row::MailboxRow;
 use crate::{Error, key};
 use proto::proof::AccountId;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::ControlFlow;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -26,10 +27,16 @@ use std::time::Duration;
 const STEP_MESSAGES_MAX: usize = 4096;
 /// Octets that one step holds in memory, about.
 const STEP_BYTES_MAX: usize = 48 << 20;
-/// Decoded octets of one message that are indexed; one with more is read by every search that could find it.
-const TEXT_BYTES_MAX: usize = 4 << 20;
-/// Octets of the different words of one message that are indexed, likewise.
-const WORD_BYTES_MAX: usize = 256 << 10;
+/// Messages, and octets of their details, that are gathered in one step.
+const GATHERED_MESSAGES: usize = 256;
+const GATHERED_BYTES: usize = 1 << 20;
+/// Between a delivery and its gathering, so that its answer goes first and those that come meanwhile are taken together.
+const GATHER_PAUSE: Duration = Duration::from_millis(2);
+/// A mailbox in whose tail nothing was put for so long gets a block of it.
+const QUIET: Duration = Duration::from_secs(60);
+/// Between two looks at which are quiet, and at whether there is room again.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+const ROOM_LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Blocks are merged while their terms are together at most so large. Postings may grow by some factor, as gaps become
 /// longer: what comes out is well below what `terms` can hold.
 const MERGED_BYTES_MAX: u64 = 20 << 20;
@@ -40,47 +47,81 @@ const WAITING_MAX: usize = 65536;
 /// After an error, which is most likely a full disk.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(10);
 
-/// What the thread is asked to do.
+/// What the threads are asked to do.
 #[derive(Debug, Default)]
 pub(super) struct Orders {
-    /// Mailboxes with so many new messages each.
-    counted: HashMap<(u64, u32), u32>,
-    /// Mailboxes to be looked at, each once and in this order.
-    due: std::collections::VecDeque<(u64, u32)>,
-    due_set: HashSet<(u64, u32)>,
+    /// Mailboxes without a tail that got so many new messages each.
+    counted: HashMap<Id, u32>,
+    /// Mailboxes with messages to be gathered.
+    news: Queue,
+    /// Mailboxes whose blocks are to be looked at.
+    due: Queue,
     /// Blocks that a search could not read: account, mailbox, number.
     damaged: HashSet<(u64, u32, u64)>,
     stop: bool,
 }
 
-impl Search {
-    /// So many messages were added to a mailbox.
-    pub(crate) fn added(&self, account: AccountId, mailbox: MailboxId, messages: u32) {
-        let mut orders = self.orders();
-        let id = (account.0, mailbox.0);
-        if orders.counted.len() >= WAITING_MAX && !orders.counted.contains_key(&id) {
-            return;
+/// Mailboxes, each once and in the order in which they came.
+#[derive(Debug, Default)]
+struct Queue {
+    order: VecDeque<Id>,
+    set: HashSet<Id>,
+}
+
+impl Queue {
+    /// True if it was not there and is now.
+    fn push(&mut self, id: Id) -> bool {
+        let fresh = self.order.len() < WAITING_MAX && self.set.insert(id);
+        if fresh {
+            self.order.push_back(id);
         }
-        let counted = orders.counted.entry(id).or_default();
-        *counted = counted.saturating_add(messages);
-        if *counted as usize >= UNINDEXED_MAX {
+        fresh
+    }
+
+    fn pop(&mut self) -> Option<Id> {
+        let id = self.order.pop_front()?;
+        self.set.remove(&id);
+        Some(id)
+    }
+}
+
+impl Search {
+    /// So many messages were added to a mailbox. Those of one that is used little are gathered when there are some.
+    pub(crate) fn added(&self, account: AccountId, mailbox: MailboxId, messages: u32) {
+        let id = (account.0, mailbox.0);
+        let is_warm = self.shared.tails.get(id).is_some();
+        let mut orders = self.orders();
+        if !is_warm {
+            if orders.counted.len() >= WAITING_MAX && !orders.counted.contains_key(&id) {
+                return;
+            }
+            let counted = orders.counted.entry(id).or_default();
+            *counted = counted.saturating_add(messages);
+            if (*counted as usize) < UNINDEXED_MAX {
+                return;
+            }
             orders.counted.remove(&id);
-            drop(orders);
-            self.ask(account, mailbox);
+        }
+        if orders.news.push(id) {
+            self.shared.news.notify_all();
+        }
+    }
+
+    /// A mailbox has messages that a search had to read.
+    pub(super) fn gather_soon(&self, account: AccountId, mailbox: MailboxId) {
+        if self.orders().news.push((account.0, mailbox.0)) {
+            self.shared.news.notify_all();
         }
     }
 
     /// A mailbox is to be looked at soon. If it is gone, so is its index then.
     pub(crate) fn ask(&self, account: AccountId, mailbox: MailboxId) {
-        let mut orders = self.orders();
-        let id = (account.0, mailbox.0);
-        if orders.due.len() < WAITING_MAX && orders.due_set.insert(id) {
-            orders.due.push_back(id);
+        if self.orders().due.push((account.0, mailbox.0)) {
             self.shared.wake.notify_all();
         }
     }
 
-    /// A block cannot be read: it is to be made anew.
+    /// A block could not be read.
     pub(super) fn distrust(&self, account: AccountId, mailbox: MailboxId, number: u64) {
         let mut orders = self.orders();
         if orders.damaged.len() < WAITING_MAX {
@@ -95,22 +136,81 @@ impl Search {
         self.shared.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts everything of a mailbox that is not in the index there. Waits on this thread.
+    /// Puts everything of a mailbox into blocks. Waits on this thread.
     pub(crate) fn catch_up(&self, account: AccountId, mailbox: MailboxId) -> Result<(), Error> {
-        self.index(account, mailbox, 1)
+        let mut heard = Heard::default();
+        while self.gather(account, mailbox, &mut heard)? && !self.orders().stop {
+            if self.shared.tails.is_full() {
+                self.index(account, mailbox)?;
+            }
+        }
+        if let Some(tail) = self.tail(account, mailbox) {
+            tail.close();
+        }
+        self.index(account, mailbox)
     }
 
-    /// The same, but leaves fewer than `least` new messages at the end alone.
-    fn index(&self, account: AccountId, mailbox: MailboxId, least: usize) -> Result<(), Error> {
+    /// Writes what is full of its tail, mends what is damaged, and merges.
+    fn index(&self, account: AccountId, mailbox: MailboxId) -> Result<(), Error> {
         let _alone = self.shared.building.lock().unwrap_or_else(PoisonError::into_inner);
         let highest = block::remove_orphans(self.engine(), key::search(account), mailbox)?;
-        let mut indexing = Indexing { search: self, account, mailbox, highest, least };
+        let mut indexing = Indexing { search: self, account, mailbox, highest };
         while indexing.step()? {
             if self.orders().stop {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Puts some more messages of a mailbox into its tail. False: there are no more, or no mailbox. Waits on this thread.
+    fn gather(&self, account: AccountId, mailbox: MailboxId, heard: &mut Heard) -> Result<bool, Error> {
+        let snapshot = self.engine().snapshot()?;
+        let Some(tail) = self.tail_or_new(&*snapshot, account, mailbox)? else { return Ok(false) };
+        let mut upto = tail.upto();
+        let (mut rows, mut bytes, mut more) = (Vec::new(), 0, false);
+        let from = key::detail(mailbox, upto.saturating_add(1));
+        snapshot.scan(key::partition(account), &key::details(mailbox), &from, &mut |key, stored| {
+            more = rows.len() >= GATHERED_MESSAGES || bytes >= GATHERED_BYTES;
+            if more {
+                return Ok(ControlFlow::Break(()));
+            }
+            bytes += stored.len();
+            rows.extend(key::number32(key, 5).map(|uid| (uid, stored.to_vec())));
+            Ok(ControlFlow::Continue(()))
+        })?;
+        drop(snapshot);
+        for (uid, stored) in rows {
+            heard.read(self.bodies(), uid, &stored)?;
+            let full = tail.add(uid, heard);
+            *upto = uid;
+            if full {
+                self.ask(account, mailbox);
+            }
+        }
+        Ok(more)
+    }
+
+    /// The tail of a mailbox; one that begins now is for all messages above its blocks. `None`: there is no such mailbox.
+    fn tail_or_new(
+        &self,
+        snapshot: &dyn Snapshot,
+        account: AccountId,
+        mailbox: MailboxId,
+    ) -> Result<Option<Arc<Tail>>, Error> {
+        if let Some(tail) = self.tail(account, mailbox) {
+            return Ok(Some(tail));
+        }
+        if snapshot.get(key::partition(account), &key::mailbox(mailbox))?.is_none() {
+            return Ok(None);
+        }
+        let heads = block::heads(snapshot, key::search(account), mailbox)?;
+        let last = heads.sound.last().map_or(0, |head| head.ends().1);
+        Ok(Some(self.shared.tails.begin((account.0, mailbox.0), last)))
+    }
+
+    pub(super) fn tail(&self, account: AccountId, mailbox: MailboxId) -> Option<Arc<Tail>> {
+        self.shared.tails.get((account.0, mailbox.0))
     }
 }
 
@@ -121,7 +221,6 @@ struct Indexing<'a> {
     mailbox: MailboxId,
     /// No block that was ever seen has a higher number.
     highest: u64,
-    least: usize,
 }
 
 impl Indexing<'_> {
@@ -139,6 +238,7 @@ impl Indexing<'_> {
                 .map(|head| head.number),
         );
         drop(orders);
+        let tail = self.search.tail(self.account, self.mailbox);
         let Some(uids) = self.uids(&*snapshot)? else {
             drop(snapshot);
             self.search.forget(self.account, self.mailbox);
@@ -152,11 +252,19 @@ impl Indexing<'_> {
             block::remove(self.search.engine(), partition, self.mailbox, &heads.damaged)?;
             return Ok(true);
         }
+        if let Some((tail, part)) = tail.as_ref().and_then(|tail| Some((tail, tail.first_full()?))) {
+            drop(snapshot);
+            self.write(&part.finish()?, &[])?;
+            tail.written(&part);
+            return Ok(true);
+        }
         if let Some((from, to)) = mergeable(&heads.sound, &uids) {
             self.merge(&*snapshot, &heads.sound[from..to], &uids)?;
             return Ok(true);
         }
-        let missing = missing(&uids, &heads.sound, self.least);
+        // What is above is the tail's, which begins, if it is not there yet, behind the last block.
+        let own = tail.map_or(0, |tail| tail.from()).max(heads.sound.last().map_or(0, |head| head.ends().1));
+        let missing = missing(&uids[..uids.partition_point(|uid| *uid < own)], &heads.sound);
         if missing.is_empty() {
             return Ok(false);
         }
@@ -220,54 +328,21 @@ impl Indexing<'_> {
 
     /// A block of the first of these messages, as many as fit.
     fn build(&self, snapshot: &dyn Snapshot, uids: &[u32]) -> Result<Fresh, Error> {
-        let (mut body, mut header) = (Builder::default(), Builder::default());
-        let (mut indexed, mut unsure) = (UidRanges::new(), UidRanges::new());
+        let (mut gathered, mut heard) = (Gathered::default(), Heard::default());
         for &uid in uids {
-            if body.bytes() + header.bytes() > STEP_BYTES_MAX || self.search.orders().stop {
+            if gathered.bytes() > STEP_BYTES_MAX || self.search.orders().stop {
                 break;
             }
-            body.begin();
-            header.begin();
-            push_uid(&mut indexed, uid);
             let detail = snapshot.get(key::partition(self.account), &key::detail(self.mailbox, uid))?;
-            // What cannot be read now is read by the searches, which tell of it.
-            let whole = match detail.map(|bytes| self.add(uid, &bytes, &mut body, &mut header)) {
-                Some(Ok(whole)) => whole,
-                None | Some(Err(Error::Damaged(_))) => false,
-                Some(Err(other)) => return Err(other),
-            };
-            if !whole {
-                push_uid(&mut unsure, uid);
-            }
+            heard.read(self.search.bodies(), uid, &detail.unwrap_or_default())?;
+            gathered.add(uid, &heard);
         }
-        let too_much = || Error::Damaged("a search block grew beyond its limits".to_owned());
-        let (body, header) = (body.finish().ok_or_else(too_much)?, header.finish().ok_or_else(too_much)?);
-        Ok(Fresh { uids: indexed, unsure, body, header })
-    }
-
-    /// False: not all of it is in.
-    fn add(&self, uid: u32, detail: &[u8], body: &mut Builder, header: &mut Builder) -> Result<bool, Error> {
-        let detail = row::decode_detail_ref(uid, detail)?;
-        let reading = Reading::new(self.search.bodies(), &detail)?;
-        let mut whole = true;
-        let (mut text_bytes, mut word_bytes) = (0, 0);
-        let mut limited = |piece: &[u8], into: &mut Builder| {
-            text_bytes += piece.len();
-            word_bytes += into.add(piece);
-            if text_bytes > TEXT_BYTES_MAX || word_bytes > WORD_BYTES_MAX {
-                whole = false;
-                return ControlFlow::Break(());
-            }
-            ControlFlow::Continue(())
-        };
-        reading.headers(&mut |piece| limited(piece, header))?;
-        let unbroken = reading.texts(&mut |piece| limited(piece, body))?;
-        Ok(whole && unbroken)
+        gathered.finish()
     }
 }
 
 /// The first messages that are in no block and may be in one together, because no block lies between them.
-fn missing(uids: &[u32], heads: &[Head], least: usize) -> Vec<u32> {
+fn missing(uids: &[u32], heads: &[Head]) -> Vec<u32> {
     let mut rest = uids;
     for head in heads {
         let (first, last) = head.ends();
@@ -279,7 +354,7 @@ fn missing(uids: &[u32], heads: &[Head], least: usize) -> Vec<u32> {
         }
         rest = &rest[from..];
     }
-    if rest.len() < least { Vec::new() } else { rest[..rest.len().min(STEP_MESSAGES_MAX)].to_vec() }
+    rest[..rest.len().min(STEP_MESSAGES_MAX)].to_vec()
 }
 
 /// Blocks that follow each other and are better one: a range of `heads`.
@@ -318,25 +393,34 @@ fn mergeable(heads: &[Head], uids: &[u32]) -> Option<(usize, usize)> {
     None
 }
 
-/// The indexer's thread.
+/// The indexer's threads.
 #[derive(Debug)]
 pub(crate) struct Indexer {
     search: Search,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Indexer {
     pub(crate) fn start(search: Search) -> Result<Indexer, Error> {
-        let mine = search.clone();
-        let thread = std::thread::Builder::new().name("store-index".to_owned()).spawn(move || {
+        let (gathering, building) = (search.clone(), search.clone());
+        let mut indexer = Indexer { search, threads: Vec::new() };
+        indexer.begin("store-words", move || {
+            look_at_all(&gathering);
+            gather_all(&gathering);
+        })?;
+        indexer.begin("store-index", move || {
             // Of this thread alone, as the system counts it. Refused, it changes nothing but the pace.
             if let Err(error) = rustix::process::nice(10) {
                 tracing::debug!(%error, "the search indexer runs like everybody");
             }
-            look_at_all(&mine);
-            work(&mine);
+            build_all(&building);
         })?;
-        Ok(Indexer { search, thread: Some(thread) })
+        Ok(indexer)
+    }
+
+    fn begin(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+        self.threads.push(std::thread::Builder::new().name(name.to_owned()).spawn(work)?);
+        Ok(())
     }
 }
 
@@ -345,22 +429,73 @@ impl Drop for Indexer {
     fn drop(&mut self) {
         self.search.orders().stop = true;
         self.search.shared.wake.notify_all();
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the search indexer panicked");
+        self.search.shared.news.notify_all();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("the search indexer panicked");
+            }
         }
     }
 }
 
-fn work(search: &Search) {
+/// Gathers what is new, for ever.
+fn gather_all(search: &Search) {
+    let mut heard = Heard::default();
     let mut orders = search.orders();
     while !orders.stop {
-        let Some(id) = orders.due.pop_front() else {
-            orders = search.shared.wake.wait(orders).unwrap_or_else(PoisonError::into_inner);
+        if orders.news.order.is_empty() {
+            orders = search.shared.news.wait(orders).unwrap_or_else(PoisonError::into_inner);
+            // A condition variable, so that a store that closes does not wait.
+            let pause = search.shared.news.wait_timeout_while(orders, GATHER_PAUSE, |orders| !orders.stop);
+            orders = pause.unwrap_or_else(PoisonError::into_inner).0;
+            continue;
+        }
+        if search.shared.tails.is_full() {
+            drop(orders);
+            for id in search.shared.tails.make_room(UNINDEXED_MAX as u32) {
+                search.ask(AccountId(id.0), MailboxId(id.1));
+            }
+            let wait = |orders: &mut Orders| !orders.stop && search.shared.tails.is_full();
+            let waited = search.shared.news.wait_timeout_while(search.orders(), ROOM_LOOK_EVERY, wait);
+            orders = waited.unwrap_or_else(PoisonError::into_inner).0;
+            continue;
+        }
+        let Some(id) = orders.news.pop() else { continue };
+        drop(orders);
+        let more = search.gather(AccountId(id.0), MailboxId(id.1), &mut heard);
+        orders = search.orders();
+        match more {
+            // Behind the others.
+            Ok(true) => drop(orders.news.push(id)),
+            Ok(false) => {}
+            Err(error) if !orders.stop => {
+                tracing::warn!(account = id.0, mailbox = id.1, %error, "new messages are not indexed");
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Writes, mends and merges blocks where that is asked for, for ever.
+fn build_all(search: &Search) {
+    let mut orders = search.orders();
+    while !orders.stop {
+        let Some(id) = orders.due.pop() else {
+            let waited =
+                search.shared.wake.wait_timeout(orders, LOOK_EVERY).unwrap_or_else(PoisonError::into_inner);
+            if waited.1.timed_out() {
+                drop(waited);
+                for id in search.shared.tails.close_quiet(UNINDEXED_MAX as u32, QUIET) {
+                    search.ask(AccountId(id.0), MailboxId(id.1));
+                }
+                orders = search.orders();
+            } else {
+                orders = waited.0;
+            }
             continue;
         };
-        orders.due_set.remove(&id);
         drop(orders);
-        let done = search.index(AccountId(id.0), MailboxId(id.1), UNINDEXED_MAX);
+        let done = search.index(AccountId(id.0), MailboxId(id.1));
         orders = search.orders();
         if let Err(error) = done
             && !orders.stop
@@ -369,6 +504,8 @@ fn work(search: &Search) {
             let waited =
                 search.shared.wake.wait_timeout_while(orders, PAUSE_AFTER_ERROR, |orders| !orders.stop);
             orders = waited.unwrap_or_else(PoisonError::into_inner).0;
+            // What waits to be written is not given up.
+            orders.due.push(id);
         }
     }
 }
@@ -411,6 +548,9 @@ fn look_at_next(search: &Search, after: u64) -> Result<Option<u64>, Error> {
         let above = heads.sound.last().map_or(0, |head| head.ends().1);
         // Messages that are gone count here too: a look too many does no harm.
         if mailbox.messages > 0 && (mailbox.uid_next - 1).saturating_sub(above) as usize >= UNINDEXED_MAX {
+            search.gather_soon(AccountId(account), mailbox.id);
+        }
+        if !heads.damaged.is_empty() {
             search.ask(AccountId(account), mailbox.id);
         }
     }
@@ -428,6 +568,7 @@ impl Search {
     /// Drops what is held of a mailbox.
     fn forget(&self, account: AccountId, mailbox: MailboxId) {
         self.orders().counted.remove(&(account.0, mailbox.0));
+        self.shared.tails.forget((account.0, mailbox.0));
         self.shared.terms.retain(|key: &TermsKey| (key.account, key.mailbox) != (account, mailbox));
         self.shared.columns.forget((account, mailbox));
     }

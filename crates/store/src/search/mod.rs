@@ -1,20 +1,25 @@
 //! Finding messages by what is in them.
 //!
 //! Two things serve searches. `columns` holds in memory, per mailbox, what searches of common header fields, sorting and threading compare;
-//! it is made from gists. The term index answers searches of texts: `words` says how texts are cut, `terms` are the words of
-//! some messages in one run of octets, `block` stores them, `indexer` makes them behind everybody's back, `find` asks them, and
-//! `scan` reads (`read`) what they do not know. What must hold: the answer is always that of a plain scan, whatever of the
+//! it is made from gists. The term index answers searches of texts: `words` says how texts are cut, `builder` gathers the words of
+//! some messages in one run of octets, `gathered` and `tail` keep those of new messages in memory, `terms` are the same sorted,
+//! with `postings`, `block` stores them, `indexer` makes all that behind everybody's back, `find` asks, and
+//! `scan` reads (`read`) what the index does not know. What must hold: the answer is always that of a plain scan, whatever of the
 //! index is there. The index names no bodies, so that these may move; messages never change under their UID.
 
 mod block;
+mod builder;
 mod cache;
 mod columns;
 mod docs;
 mod find;
+mod gathered;
 mod indexer;
 mod keys;
+mod postings;
 mod read;
 mod scan;
+mod tail;
 mod terms;
 mod words;
 
@@ -161,8 +166,11 @@ struct Shared {
     bodies: Bodies,
     terms: Cache<TermsKey, Terms>,
     columns: columns::Held,
+    tails: tail::Tails,
     orders: Mutex<indexer::Orders>,
+    /// There are blocks to be written; there are messages to be gathered.
     wake: Condvar,
+    news: Condvar,
     /// Who changes blocks holds it.
     building: Mutex<()>,
     /// The next block gets this number, or a higher one.
@@ -191,8 +199,10 @@ impl Search {
             bodies,
             terms: Cache::new(options.term_cache_bytes_max),
             columns: columns::Held::new(options.columns_cache_bytes_max),
+            tails: tail::Tails::default(),
             orders: Mutex::default(),
             wake: Condvar::new(),
+            news: Condvar::new(),
             building: Mutex::default(),
             numbers: AtomicU64::new(0),
         };
@@ -201,7 +211,8 @@ impl Search {
 
     /// Octets in memory: of columns, and of terms.
     pub(crate) fn held(&self) -> (u64, u64) {
-        (self.shared.columns.bytes() as u64, self.shared.terms.bytes() as u64)
+        let terms = self.shared.terms.bytes() + self.shared.tails.bytes();
+        (self.shared.columns.bytes() as u64, terms as u64)
     }
 
     fn engine(&self) -> &dyn Engine {

@@ -5,18 +5,17 @@
 //! What must hold: a `Terms` is the same however it was made, from texts or from other `Terms`.
 
 use super::docs::{Docs, first_at_or_behind};
-use super::words::{SEPARATOR, words};
+use super::postings::{self, FORM_MAX, Form, List, PADDING};
+use super::words::{SEPARATOR, WORD_BYTES_MAX};
 use crate::Error;
 use crate::codec::{Put, Take};
 use memchr::memmem::Finder;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 
 /// A word that at least one in so many documents has is a common one.
 const COMMON: u32 = 16;
 /// Octets of words, and of postings, at most.
 pub(super) const TERMS_BYTES_MAX: usize = 64 << 20;
-/// Marks, in the end of a word's postings, that they are a bitmap.
-const BITMAP: u32 = 1 << 31;
 /// Words between two looks at whether all that is wanted was found.
 const LOOK_EVERY: u32 = 256;
 
@@ -30,10 +29,32 @@ pub(super) struct Terms {
     ends: Vec<u32>,
     /// How many are common.
     common: u32,
-    /// Document numbers: gaps as varints, or a bitmap.
+    /// The lists of documents, and padding.
     postings: Vec<u8>,
-    /// Where the postings of each word end, with [`BITMAP`].
-    posting_ends: Vec<u32>,
+    /// Of each word.
+    lists: Vec<Place>,
+}
+
+/// Where a list ends, and how it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    end: u32,
+    /// How many documents, and in the low five bits the form.
+    many_form: u32,
+}
+
+impl Place {
+    fn new(end: usize, many: u32, form: Form) -> Place {
+        Place { end: end as u32, many_form: many << 5 | u32::from(form) }
+    }
+
+    fn many(self) -> u32 {
+        self.many_form >> 5
+    }
+
+    fn form(self) -> Form {
+        (self.many_form & 31) as Form
+    }
 }
 
 impl Terms {
@@ -44,7 +65,7 @@ impl Terms {
 
     /// Octets in memory.
     pub(super) fn bytes(&self) -> usize {
-        self.words.len() + self.postings.len() + 4 * (self.ends.len() + self.posting_ends.len())
+        self.words.len() + self.postings.len() + 4 * self.ends.len() + 8 * self.lists.len()
     }
 
     /// Octets of words and of postings, the larger of both.
@@ -62,7 +83,7 @@ impl Terms {
             let last = at + hit + len - 1;
             word = first_at_or_behind(&self.ends, word, last);
             let Some(&end) = self.ends.get(word) else { break };
-            self.add(word, &mut found);
+            self.list(word).add_to(&mut found);
             matched += 1;
             if matched % LOOK_EVERY == 0 && found.holds(wanted) {
                 break;
@@ -74,19 +95,17 @@ impl Terms {
         found
     }
 
-    fn add(&self, word: usize, into: &mut Docs) {
-        let (bytes, bitmap) = self.posting(word);
-        if bitmap {
-            into.or_bitmap(bytes);
-        } else {
-            gaps(bytes, |doc| into.set(doc));
+    fn list(&self, word: usize) -> List<'_> {
+        let from = word.checked_sub(1).map_or(0, |before| self.lists[before].end as usize);
+        let place = self.lists[word];
+        List {
+            octets: &self.postings,
+            from,
+            end: place.end as usize,
+            form: place.form(),
+            many: place.many(),
+            count: self.count,
         }
-    }
-
-    fn posting(&self, word: usize) -> (&[u8], bool) {
-        let from = word.checked_sub(1).map_or(0, |before| self.posting_ends[before] & !BITMAP);
-        let end = self.posting_ends[word];
-        (&self.postings[from as usize..(end & !BITMAP) as usize], end & BITMAP != 0)
     }
 
     fn word(&self, word: usize) -> &[u8] {
@@ -109,7 +128,8 @@ impl Terms {
         let mut out = Assembler::new(count);
         let mut docs: Vec<u32> = Vec::new();
         let mut current: &[u8] = &[];
-        while let Some(std::cmp::Reverse(mut cursor)) = heap.pop() {
+        while let Some(mut top) = heap.peek_mut() {
+            let cursor = &mut top.0;
             if cursor.word != current {
                 out.push(current, &docs)?;
                 docs.clear();
@@ -120,7 +140,8 @@ impl Terms {
             cursor.at += 1;
             if cursor.at < cursor.end {
                 cursor.word = terms.word(cursor.at);
-                heap.push(std::cmp::Reverse(cursor));
+            } else {
+                std::collections::binary_heap::PeekMut::pop(top);
             }
         }
         out.push(current, &docs)?;
@@ -128,37 +149,32 @@ impl Terms {
     }
 
     fn renumbered(&self, word: usize, numbers: &[u32], docs: &mut Vec<u32>) {
-        let mut push = |doc: u32| docs.extend(numbers.get(doc as usize).filter(|number| **number != GONE));
-        let (bytes, bitmap) = self.posting(word);
-        if !bitmap {
-            return gaps(bytes, push);
-        }
-        for (octet, base) in bytes.iter().zip((0u32..).step_by(8)) {
-            let mut octet = *octet;
-            while octet != 0 {
-                push(base + octet.trailing_zeros());
-                octet &= octet - 1;
-            }
-        }
+        self.list(word).each(|doc| docs.extend(numbers.get(doc as usize).filter(|number| **number != GONE)));
     }
 
-    /// As it is stored: each word by what it shares with the one before, then all else; compressed.
+    /// As it is stored, one kind of number behind the other: each word by what it shares with the one before, the lists; compressed.
     pub(super) fn encode(&self) -> Result<Vec<u8>, Error> {
-        let (mut shape, mut octets) = (Put::default(), Vec::new());
-        shape.num(self.count.into()).num(self.ends.len() as u64).num(self.common.into());
+        let (mut shared, mut fresh, mut octets) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut many, mut forms, mut sizes) = (Put::default(), Vec::new(), Put::default());
         let mut before: &[u8] = &[];
         for at in 0..self.ends.len() {
-            let word = self.word(at);
-            let shared = word.iter().zip(before).take_while(|(a, b)| a == b).count();
-            shape.num(shared as u64).num((word.len() - shared) as u64);
-            octets.extend_from_slice(&word[shared..]);
+            let (word, list) = (self.word(at), self.list(at));
+            let same = word.iter().zip(before).take_while(|(a, b)| a == b).count();
+            // Words have less than 256 octets.
+            shared.push(same as u8);
+            fresh.push((word.len() - same) as u8);
+            octets.extend_from_slice(&word[same..]);
             before = word;
+            many.num(list.many.into());
+            if postings::single_bytes(list.many).is_none() {
+                forms.push(list.form);
+                sizes.num((list.end - list.from) as u64);
+            }
         }
-        for at in 0..self.ends.len() {
-            let (bytes, bitmap) = self.posting(at);
-            shape.num((bytes.len() as u64) << 1 | u64::from(bitmap));
-        }
-        let raw = Put::default().bytes(&shape.done()).bytes(&octets).bytes(&self.postings).done();
+        let mut raw = Put::default();
+        raw.num(self.count.into()).num(self.ends.len() as u64).num(self.common.into());
+        raw.raw(&shared).raw(&fresh).bytes(&octets).bytes(&many.done()).bytes(&forms).bytes(&sizes.done());
+        let raw = raw.bytes(&self.postings[..self.postings.len() - PADDING.min(self.postings.len())]).done();
         let mut out = Put::default().num(raw.len() as u64).done();
         out.extend(zstd::bulk::compress(&raw, LEVEL)?);
         Ok(out)
@@ -170,43 +186,59 @@ impl Terms {
         let raw = usize::try_from(t.num()?).ok().filter(|raw| *raw <= 3 * TERMS_BYTES_MAX).ok_or_else(bad)?;
         let raw = zstd::bulk::decompress(t.rest(), raw).map_err(|_| bad())?;
         let mut t = Take::unversioned(WHAT, &raw);
-        let mut shape = Take::unversioned(WHAT, t.bytes()?);
-        let (mut octets, postings) = (t.bytes()?, t.bytes()?.to_vec());
-        t.end()?;
-        let (count, words, common) = (shape.num32()?, shape.num32()?, shape.num32()?);
-        // A word has two numbers in the shape at least.
-        if common > words || words as usize > raw.len() || postings.len() > TERMS_BYTES_MAX {
+        let (count, words, common) = (t.num32()?, t.num32()?, t.num32()?);
+        let words = words as usize;
+        if common as usize > words || words > raw.len() || count > postings::DOCS_MAX {
             return Err(bad());
         }
-        let mut terms = Terms { count, common, postings, words: vec![SEPARATOR], ..Terms::default() };
-        terms.ends.reserve_exact(words as usize);
-        terms.posting_ends.reserve_exact(words as usize);
-        let mut before = 1..1usize;
+        let (shared, fresh, octets) = (t.raw(words)?, t.raw(words)?, t.bytes()?);
+        let mut many = Take::unversioned(WHAT, t.bytes()?);
+        let (mut forms, mut sizes) = (t.bytes()?.iter(), Take::unversioned(WHAT, t.bytes()?));
+        let lists = t.bytes()?;
+        t.end()?;
+        if lists.len() > TERMS_BYTES_MAX {
+            return Err(bad());
+        }
+        let mut terms =
+            Terms { count, common, postings: [lists, &[0; PADDING]].concat(), ..Terms::default() };
+        terms.put_words(shared, fresh, octets)?;
+        terms.lists.reserve_exact(words);
+        let mut end = 0usize;
         for _ in 0..words {
-            let (shared, fresh) = (shape.num32()? as usize, shape.num32()? as usize);
+            let many = many.num32()?;
+            let (size, form) = match postings::single_bytes(many) {
+                Some(size) => (size, 0),
+                None => (sizes.num32()? as usize, *forms.next().ok_or_else(bad)?),
+            };
+            end += size;
+            if end > lists.len() || many > count || form > FORM_MAX {
+                return Err(bad());
+            }
+            terms.lists.push(Place::new(end, many, form));
+        }
+        Ok(terms)
+    }
+
+    /// Takes the words of a stored one.
+    fn put_words(&mut self, shared: &[u8], fresh: &[u8], mut octets: &[u8]) -> Result<(), Error> {
+        self.words.push(SEPARATOR);
+        self.ends.reserve_exact(shared.len());
+        let mut before = 1..1usize;
+        for (shared, fresh) in shared.iter().zip(fresh) {
+            let (shared, fresh) = (usize::from(*shared), usize::from(*fresh));
             let new = octets.get(..fresh).filter(|_| shared <= before.len()).ok_or_else(bad)?;
             octets = &octets[fresh..];
-            let from = terms.words.len();
+            let from = self.words.len();
             if from + shared + fresh >= TERMS_BYTES_MAX {
                 return Err(bad());
             }
-            terms.words.extend_from_within(before.start..before.start + shared);
-            terms.words.extend_from_slice(new);
-            before = from..terms.words.len();
-            terms.ends.push(terms.words.len() as u32);
-            terms.words.push(SEPARATOR);
+            self.words.extend_from_within(before.start..before.start + shared);
+            self.words.extend_from_slice(new);
+            before = from..self.words.len();
+            self.ends.push(self.words.len() as u32);
+            self.words.push(SEPARATOR);
         }
-        let mut end = 0u32;
-        for _ in 0..words {
-            let number = shape.num32()?;
-            end = end
-                .checked_add(number >> 1)
-                .filter(|end| *end as usize <= terms.postings.len())
-                .ok_or_else(bad)?;
-            terms.posting_ends.push(end | if number & 1 == 1 { BITMAP } else { 0 });
-        }
-        shape.end()?;
-        Ok(terms)
+        Ok(())
     }
 }
 
@@ -220,23 +252,6 @@ fn bad() -> Error {
     Error::Damaged(format!("{WHAT}: not as they were written"))
 }
 
-/// The document numbers of a list of gaps.
-#[inline]
-fn gaps(bytes: &[u8], mut doc: impl FnMut(u32)) {
-    let (mut next, mut gap, mut shift) = (0u32, 0u32, 0);
-    for octet in bytes {
-        gap |= u32::from(octet & 0x7f) << shift;
-        if octet & 0x80 != 0 {
-            shift = (shift + 7).min(28);
-            continue;
-        }
-        next = next.wrapping_add(gap);
-        doc(next);
-        next = next.wrapping_add(1);
-        (gap, shift) = (0, 0);
-    }
-}
-
 /// Where a merge is in one ascending part of a `Terms`. Ordered by word, then by part, so that documents stay ascending.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Cursor<'a> {
@@ -247,11 +262,10 @@ struct Cursor<'a> {
 }
 
 /// Makes `Terms` of words that come in ascending order.
-struct Assembler {
+pub(super) struct Assembler {
     count: u32,
     common: Half,
     rare: Half,
-    scratch: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -259,153 +273,69 @@ struct Half {
     words: Vec<u8>,
     ends: Vec<u32>,
     postings: Vec<u8>,
-    posting_ends: Vec<u32>,
+    lists: Vec<Place>,
 }
 
 impl Assembler {
-    fn new(count: u32) -> Assembler {
-        Assembler { count, common: Half::default(), rare: Half::default(), scratch: Vec::new() }
+    pub(super) fn new(count: u32) -> Assembler {
+        Assembler { count, common: Half::default(), rare: Half::default() }
     }
 
     /// `None`: too much. A word in no document is left out.
-    fn push(&mut self, word: &[u8], docs: &[u32]) -> Option<()> {
+    pub(super) fn push(&mut self, word: &[u8], docs: &[u32]) -> Option<()> {
         if docs.is_empty() || word.is_empty() {
             return Some(());
         }
-        self.scratch.clear();
-        let mut next = 0;
-        for &doc in docs {
-            let mut gap = doc - next;
-            while gap >= 0x80 {
-                self.scratch.push(gap as u8 | 0x80);
-                gap >>= 7;
-            }
-            self.scratch.push(gap as u8);
-            next = doc + 1;
+        if word.len() > WORD_BYTES_MAX || self.count > postings::DOCS_MAX {
+            return None;
         }
-        let bitmap_bytes = self.count.div_ceil(8) as usize;
-        let bitmap = bitmap_bytes < self.scratch.len();
         let common = docs.len() as u64 * u64::from(COMMON) >= u64::from(self.count);
         let half = if common { &mut self.common } else { &mut self.rare };
         half.words.extend_from_slice(word);
         half.ends.push(half.words.len() as u32);
         half.words.push(SEPARATOR);
-        if bitmap {
-            let from = half.postings.len();
-            half.postings.resize(from + bitmap_bytes, 0);
-            docs.iter().for_each(|doc| half.postings[from + (doc / 8) as usize] |= 1 << (doc % 8));
-        } else {
-            half.postings.extend_from_slice(&self.scratch);
-        }
-        half.posting_ends.push(half.postings.len() as u32 | if bitmap { BITMAP } else { 0 });
+        let form = postings::write(docs, self.count, &mut half.postings);
+        half.lists.push(Place::new(half.postings.len(), docs.len() as u32, form));
         let words = self.common.words.len() + self.rare.words.len();
         let postings = self.common.postings.len() + self.rare.postings.len();
         (words.max(postings) < TERMS_BYTES_MAX).then_some(())
     }
 
-    fn finish(self) -> Terms {
+    pub(super) fn finish(self) -> Terms {
         let (common, rare) = (self.common, self.rare);
         let words_before = 1 + common.words.len() as u32;
         let postings_before = common.postings.len() as u32;
         let ends = common.ends.iter().map(|end| end + 1);
         let ends = ends.chain(rare.ends.iter().map(|end| end + words_before)).collect();
-        let rare_postings = rare.posting_ends.iter().map(|end| end + postings_before);
+        let rare_lists = rare.lists.iter().map(|list| Place { end: list.end + postings_before, ..*list });
         Terms {
             count: self.count,
             common: common.ends.len() as u32,
             words: [&[SEPARATOR][..], &common.words, &rare.words].concat(),
             ends,
-            postings: [common.postings, rare.postings].concat(),
-            posting_ends: common.posting_ends.iter().copied().chain(rare_postings).collect(),
+            postings: [&common.postings[..], &rare.postings, &[0; PADDING]].concat(),
+            lists: common.lists.iter().copied().chain(rare_lists).collect(),
         }
-    }
-}
-
-/// Gathers the words of documents.
-#[derive(Debug, Default)]
-pub(super) struct Builder {
-    ids: HashMap<Box<[u8]>, u32>,
-    /// Of each word: the last document that had it, plus one; and how many had it.
-    seen: Vec<(u32, u32)>,
-    /// Word and document.
-    pairs: Vec<(u32, u32)>,
-    word_bytes: usize,
-    count: u32,
-}
-
-impl Builder {
-    /// A new document begins: what is added from now on is in it.
-    pub(super) fn begin(&mut self) {
-        self.count += 1;
-    }
-
-    /// A folded text of the document. Returns the octets of words that the document did not have yet.
-    pub(super) fn add(&mut self, text: &[u8]) -> usize {
-        let mut fresh = 0;
-        words(text, |word| {
-            let id = match self.ids.get(word) {
-                Some(id) => *id,
-                None => {
-                    let id = self.seen.len() as u32;
-                    self.ids.insert(word.into(), id);
-                    self.seen.push((0, 0));
-                    self.word_bytes += word.len() + 1;
-                    id
-                }
-            };
-            let (last, many) = &mut self.seen[id as usize];
-            if *last != self.count {
-                (*last, *many) = (self.count, *many + 1);
-                self.pairs.push((id, self.count - 1));
-                fresh += word.len();
-            }
-        });
-        fresh
-    }
-
-    /// Octets that it holds, about.
-    pub(super) fn bytes(&self) -> usize {
-        self.word_bytes + 8 * self.pairs.len() + 64 * self.seen.len()
-    }
-
-    /// `None`: too much.
-    pub(super) fn finish(self) -> Option<Terms> {
-        // Sorted by word with a pass over the pairs: documents stay ascending within a word.
-        let mut starts = Vec::with_capacity(self.seen.len() + 1);
-        let mut sum = 0;
-        for (_, many) in &self.seen {
-            starts.push(sum);
-            sum += *many as usize;
-        }
-        starts.push(sum);
-        let mut docs = vec![0u32; self.pairs.len()];
-        let mut next = starts.clone();
-        for (id, doc) in self.pairs {
-            docs[next[id as usize]] = doc;
-            next[id as usize] += 1;
-        }
-        let mut words: Vec<(&[u8], u32)> = self.ids.iter().map(|(word, id)| (&**word, *id)).collect();
-        words.sort_unstable();
-        let mut out = Assembler::new(self.count);
-        for (word, id) in words {
-            out.push(word, &docs[starts[id as usize]..starts[id as usize + 1]])?;
-        }
-        Some(out.finish())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::search::builder::Builder;
     use proptest::prelude::*;
 
     fn build(texts: &[String]) -> Terms {
+        gather(texts).finish().unwrap()
+    }
+
+    fn gather(texts: &[String]) -> Builder {
         let mut builder = Builder::default();
         for text in texts {
             builder.begin();
-            builder.add(text.as_bytes());
+            assert!(builder.add(text.as_bytes(), &mut usize::MAX.clone()));
         }
-        builder.finish().unwrap()
+        builder
     }
 
     fn all(count: u32) -> Docs {
@@ -431,7 +361,9 @@ mod tests {
         fn it_finds_what_the_texts_hold(texts in texts(), needle in "[abc]{1,4}") {
             let terms = build(&texts);
             let found = terms.find(&Finder::new(needle.as_bytes()), &all(terms.count()));
-            prop_assert_eq!(found, holding(&texts, &needle));
+            prop_assert_eq!(&found, &holding(&texts, &needle));
+            let found = gather(&texts).find(&Finder::new(needle.as_bytes()), &all(terms.count()));
+            prop_assert_eq!(found, holding(&texts, &needle), "before they are sorted");
         }
 
         #[test]

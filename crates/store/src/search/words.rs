@@ -1,7 +1,8 @@
 //! Words: how a folded text is cut for the term index, and what a needle asks of the index.
 //!
 //! A word is a run of octets that are ASCII letters or digits, or belong to a character beyond ASCII that is no
-//! punctuation. Whether an octet belongs to a word depends on its character alone, never on what is around it: so an occurrence of
+//! punctuation. Kana and ideographs are written without spaces: a run of them is cut into its pairs of neighbours. What an octet
+//! belongs to depends on its character alone, never on what is around it: so an occurrence of
 //! a needle cuts the text where the needle itself is cut, and the index can be asked for the needle's words.
 
 use memchr::memmem::Finder;
@@ -9,9 +10,13 @@ use memchr::memmem::Finder;
 /// Stands between words in a dictionary and between texts that no match may span. It is no octet of UTF-8.
 pub(super) const SEPARATOR: u8 = 0xff;
 /// Octets of a word in a dictionary; longer ones are cut into pieces.
-const WORD_BYTES_MAX: usize = 96;
+pub(super) const WORD_BYTES_MAX: usize = 96;
 /// Octets that neighbouring pieces share: whatever is one longer lies within a piece.
 const OVERLAP_BYTES: usize = 32;
+/// Octets of a character that is indexed in pairs.
+const PAIRED_BYTES: usize = 3;
+/// Pairs of one run that the index is asked for.
+const PAIRS_MAX: usize = 8;
 
 /// What a search looks for.
 #[derive(Debug)]
@@ -29,25 +34,13 @@ impl Needle {
         let bytes = folded.as_bytes();
         let mut patterns: Vec<Vec<u8>> = Vec::new();
         let mut exact = false;
-        runs(bytes, |from, to| {
-            let run = &bytes[from..to];
-            match (from == 0, to == bytes.len()) {
-                (true, true) if run.len() <= OVERLAP_BYTES + 1 => {
-                    exact = true;
-                    patterns.push(run.to_vec());
-                }
-                (true, true) => {
-                    patterns.push(run[..=OVERLAP_BYTES].to_vec());
-                    patterns.push(run[run.len() - OVERLAP_BYTES - 1..].to_vec());
-                }
-                // The last piece of a word that is cut holds its last octets, the first one its first.
-                (true, false) => {
-                    let tail = &run[run.len().saturating_sub(WORD_BYTES_MAX)..];
-                    patterns.push([tail, &[SEPARATOR]].concat());
-                }
-                (false, true) => patterns.push([&[SEPARATOR], head(run)].concat()),
-                (false, false) => patterns.push([&[SEPARATOR], head(run), &[SEPARATOR]].concat()),
-            }
+        runs(bytes, |run, from, kind| {
+            let to = from + run.len();
+            let ends = (from == 0, to == bytes.len());
+            exact |= match kind {
+                Kind::Pairs => ask_for_pairs(run, ends, &mut patterns),
+                _ => ask_for_word(run, ends, &mut patterns),
+            };
         });
         // The longest is most likely the rarest: what it leaves is what the others look at.
         patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.len()));
@@ -69,14 +62,53 @@ impl Needle {
     }
 }
 
-fn head(run: &[u8]) -> &[u8] {
-    &run[..run.len().min(WORD_BYTES_MAX)]
+/// What a dictionary holds if a text holds this run of a needle. `ends`: the needle begins with it, ends with it. True: it is all of
+/// the needle, and what holds the pattern holds the needle.
+fn ask_for_word(run: &[u8], ends: (bool, bool), patterns: &mut Vec<Vec<u8>>) -> bool {
+    let head = &run[..run.len().min(WORD_BYTES_MAX)];
+    match ends {
+        (true, true) if run.len() <= OVERLAP_BYTES + 1 => {
+            patterns.push(run.to_vec());
+            return true;
+        }
+        (true, true) => {
+            patterns.push(run[..=OVERLAP_BYTES].to_vec());
+            patterns.push(run[run.len() - OVERLAP_BYTES - 1..].to_vec());
+        }
+        // The last piece of a word that is cut holds its last octets, the first one its first.
+        (true, false) => {
+            let tail = &run[run.len().saturating_sub(WORD_BYTES_MAX)..];
+            patterns.push([tail, &[SEPARATOR]].concat());
+        }
+        (false, true) => patterns.push([&[SEPARATOR], head].concat()),
+        (false, false) => patterns.push([&[SEPARATOR], head, &[SEPARATOR]].concat()),
+    }
+    false
+}
+
+/// The same for a run that is indexed in pairs.
+fn ask_for_pairs(run: &[u8], ends: (bool, bool), patterns: &mut Vec<Vec<u8>>) -> bool {
+    if run.len() <= PAIRED_BYTES {
+        // Of a longer run in the text, it is the second of a pair, or the first, or either.
+        let before: &[u8] = if ends.0 { &[] } else { &[SEPARATOR] };
+        let behind: &[u8] = if ends.1 { &[] } else { &[SEPARATOR] };
+        patterns.push([before, run, behind].concat());
+        return ends == (true, true);
+    }
+    let pairs: Vec<&[u8]> = run.windows(2 * PAIRED_BYTES).step_by(PAIRED_BYTES).collect();
+    // Spread over the run, so that what is common to many texts at its beginning does not fill it.
+    let step = pairs.len().div_ceil(PAIRS_MAX).max(1);
+    patterns.extend(pairs.iter().step_by(step).map(|pair| [&[SEPARATOR], *pair, &[SEPARATOR]].concat()));
+    ends == (true, true) && pairs.len() == 1
 }
 
 /// The words of a folded text as they stand in a dictionary.
+#[inline]
 pub(super) fn words(text: &[u8], mut word: impl FnMut(&[u8])) {
-    runs(text, |from, to| {
-        let mut run = &text[from..to];
+    runs(text, |mut run, _, kind| {
+        if matches!(kind, Kind::Pairs) && run.len() > PAIRED_BYTES {
+            return run.windows(2 * PAIRED_BYTES).step_by(PAIRED_BYTES).for_each(&mut word);
+        }
         while run.len() > WORD_BYTES_MAX {
             word(&run[..WORD_BYTES_MAX]);
             // The last piece is a whole one too, so that short tails do not fill the dictionary.
@@ -87,41 +119,60 @@ pub(super) fn words(text: &[u8], mut word: impl FnMut(&[u8])) {
     });
 }
 
-/// Where the runs of word octets are.
-fn runs(text: &[u8], mut run: impl FnMut(usize, usize)) {
-    let mut at = 0;
-    while at < text.len() {
-        let skipped = separator(&text[at..]);
-        if skipped > 0 {
-            at += skipped;
-            continue;
-        }
-        let from = at;
-        while at < text.len() && separator(&text[at..]) == 0 {
-            at += 1;
-        }
-        run(from, at);
-    }
-}
-
-/// Octets of the separating character at the start of `rest`, which is not empty; 0 if an octet of a word is there.
+/// Calls `run` with each run of one kind, and where it is.
 #[inline]
-fn separator(rest: &[u8]) -> usize {
-    match KIND[rest[0] as usize] {
-        Kind::Word => 0,
-        Kind::Apart => 1,
-        // General punctuation (U+2000 to U+207F), and that of East Asia (U+3000 to U+303F).
-        Kind::Look => match rest {
-            [0xe2, 0x80 | 0x81, _, ..] | [0xe3, 0x80, _, ..] => 3,
-            _ => 0,
-        },
+fn runs<'t>(text: &'t [u8], mut run: impl FnMut(&'t [u8], usize, Kind)) {
+    let mut at = 0;
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        let kind = kind(rest);
+        let from = at;
+        at += match kind {
+            Kind::Apart => 1,
+            Kind::ApartWide => PAIRED_BYTES.min(rest.len()),
+            Kind::Word | Kind::Look => {
+                // Most octets are decided by themselves.
+                let same = |(at, octet): &(usize, &u8)| match KIND[usize::from(**octet)] {
+                    Kind::Word => true,
+                    Kind::Look => matches!(self::kind(&rest[*at..]), Kind::Word),
+                    _ => false,
+                };
+                rest.iter().enumerate().take_while(same).count()
+            }
+            Kind::Pairs => {
+                let chars = rest.chunks_exact(PAIRED_BYTES);
+                let many = chars.take_while(|c| matches!(self::kind(c), Kind::Pairs)).count();
+                (many * PAIRED_BYTES).max(1)
+            }
+        };
+        if matches!(kind, Kind::Word | Kind::Pairs) {
+            run(&text[from..at], from, kind);
+        }
     }
 }
 
-#[derive(Clone, Copy)]
+/// Of the character at the start of `rest`, which is not empty, or of the octet there within one.
+#[inline]
+fn kind(rest: &[u8]) -> Kind {
+    match KIND[usize::from(rest[0])] {
+        // General punctuation (U+2000 to U+207F), and that of East Asia (U+3000 to U+303F); kana lies behind.
+        Kind::Look => match rest {
+            [0xe2, 0x80 | 0x81, _, ..] | [0xe3, 0x80, _, ..] => Kind::ApartWide,
+            [0xe3, ..] => Kind::Pairs,
+            _ => Kind::Word,
+        },
+        kind => kind,
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
 enum Kind {
     Word,
+    /// A character of three octets that makes words with its neighbours.
+    Pairs,
     Apart,
+    /// An octet that begins a separator of three.
+    ApartWide,
+    /// What follows decides.
     Look,
 }
 
@@ -131,7 +182,12 @@ const KIND: [Kind; 256] = {
     while at < 255 {
         let octet = at as u8;
         if octet.is_ascii_alphanumeric() || octet >= 0x80 {
-            kinds[at] = if matches!(octet, 0xe2 | 0xe3) { Kind::Look } else { Kind::Word };
+            kinds[at] = match octet {
+                0xe2 | 0xe3 => Kind::Look,
+                // U+4000 to U+9FFF.
+                0xe4..=0xe9 => Kind::Pairs,
+                _ => Kind::Word,
+            };
         }
         at += 1;
     }
@@ -156,6 +212,7 @@ mod tests {
             cut("\u{201c}gr\u{fc}n\u{201d}\u{2014}blau\u{3002}\u{65e5}\u{672c}"),
             ["grün", "blau", "日本"]
         );
+        assert_eq!(cut("a\u{65e5}\u{672c}\u{8a9e}b \u{3042}"), ["a", "日本", "本語", "b", "あ"]);
         assert_eq!(cut(" .,"), Vec::<String>::new());
         assert_eq!(cut(""), Vec::<String>::new());
     }
@@ -176,7 +233,7 @@ mod tests {
         /// The index never overlooks: where the needle is in the text, a dictionary of its words holds all patterns.
         #[test]
         fn candidates_are_never_missed(
-            text in "[ab .\u{2014}\u{fc}\u{65e5}]{0,60}([ab]{90,300})?[ab -]{0,20}",
+            text in "[ab .\u{2014}\u{fc}\u{65e5}]{0,60}([ab]{90,300})?[ab -]{0,20}[\u{65e5}\u{3042}\u{3002}a]{0,40}",
             from in 0usize..300, len in 1usize..150,
         ) {
             let chars: Vec<char> = text.chars().collect();
@@ -197,10 +254,15 @@ mod tests {
 
         /// An exact needle is in the text if and only if it is in a word.
         #[test]
-        fn exact_needles_need_no_reading(text in "[ab ]{0,60}[ab]{0,200}", needle in "[ab]{1,40}") {
+        fn exact_needles_need_no_reading(
+            text in "[ab ]{0,60}[ab]{0,200}[\u{65e5}\u{3042}a]{0,20}", needle in "[ab]{1,40}|[\u{65e5}\u{3042}]{1,3}",
+        ) {
             let mut found = false;
             let needle = Needle::new(&needle);
-            words(text.as_bytes(), |word| found |= needle.patterns[0].find(word).is_some());
+            words(text.as_bytes(), |word| {
+                let padded = [&[SEPARATOR], word, &[SEPARATOR]].concat();
+                found |= needle.patterns[0].find(&padded).is_some();
+            });
             if needle.exact {
                 prop_assert_eq!(found, needle.is_in(text.as_bytes()));
             }

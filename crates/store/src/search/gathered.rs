@@ -1,0 +1,106 @@
+//! The words of some messages of one mailbox in memory, as they are gathered; a block is made of them.
+
+use super::block::{Fresh, Section};
+use super::builder::Builder;
+use super::docs::{Docs, UidRanges, push_uid};
+use super::read::Reading;
+use crate::blob::Bodies;
+use crate::{Error, row};
+use memchr::memmem::Finder;
+use std::ops::ControlFlow;
+
+/// Decoded octets of one message that are indexed; one with more is read by every search that could find it.
+const TEXT_BYTES_MAX: usize = 4 << 20;
+/// Octets of the different words of one message that are indexed, likewise.
+const WORD_BYTES_MAX: usize = 256 << 10;
+
+/// See above. Messages are its documents, in ascending order of UIDs.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    pub(super) uids: UidRanges,
+    /// Of those the ones that have to be read in any case.
+    pub(super) unsure: UidRanges,
+    body: Builder,
+    header: Builder,
+}
+
+impl Gathered {
+    /// Puts in what was read of a message; its UID is above all others.
+    pub(super) fn add(&mut self, uid: u32, heard: &Heard) {
+        self.body.begin();
+        self.header.begin();
+        push_uid(&mut self.uids, uid);
+        let mut left = WORD_BYTES_MAX;
+        let fits = self.header.add(&heard.header, &mut left) && self.body.add(&heard.texts, &mut left);
+        if !fits || !heard.whole {
+            push_uid(&mut self.unsure, uid);
+        }
+    }
+
+    /// Messages.
+    pub(super) fn count(&self) -> u32 {
+        self.body.count()
+    }
+
+    /// Octets in memory, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.body.bytes() + self.header.bytes() + 8 * (self.uids.capacity() + self.unsure.capacity())
+    }
+
+    /// See [`Builder::find`].
+    pub(super) fn find(&self, section: Section, pattern: &Finder<'_>, wanted: &Docs) -> Docs {
+        match section {
+            Section::Body => self.body.find(pattern, wanted),
+            Section::Header => self.header.find(pattern, wanted),
+        }
+    }
+
+    /// A block of it.
+    pub(super) fn finish(&self) -> Result<Fresh, Error> {
+        let too_much = || Error::Damaged("a search block grew beyond its limits".to_owned());
+        let (body, header) = (self.body.finish(), self.header.finish());
+        let (body, header) = (body.ok_or_else(too_much)?, header.ok_or_else(too_much)?);
+        Ok(Fresh { uids: self.uids.clone(), unsure: self.unsure.clone(), body, header })
+    }
+}
+
+/// What one message says, folded. Used again for the next one.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    header: Vec<u8>,
+    texts: Vec<u8>,
+    /// Nothing of it was left out.
+    whole: bool,
+}
+
+impl Heard {
+    /// Reads a message, whose stored detail this is. What cannot be read now is read by the searches, which tell of it.
+    pub(super) fn read(&mut self, bodies: &Bodies, uid: u32, stored: &[u8]) -> Result<(), Error> {
+        self.header.clear();
+        self.texts.clear();
+        self.whole = false;
+        match self.try_read(bodies, uid, stored) {
+            Err(Error::Damaged(_)) => Ok(()),
+            other => other.map(|whole| self.whole = whole),
+        }
+    }
+
+    fn try_read(&mut self, bodies: &Bodies, uid: u32, stored: &[u8]) -> Result<bool, Error> {
+        let detail = row::decode_detail_ref(uid, stored)?;
+        let reading = Reading::new(bodies, &detail)?;
+        let (mut whole, mut left) = (true, TEXT_BYTES_MAX);
+        let mut limited = |piece: &[u8], into: &mut Vec<u8>| {
+            if piece.len() > left {
+                whole = false;
+                return ControlFlow::Break(());
+            }
+            left -= piece.len();
+            into.extend_from_slice(piece);
+            ControlFlow::Continue(())
+        };
+        let (header, texts) = (&mut self.header, &mut self.texts);
+        reading.headers(&mut |piece| limited(piece, header))?;
+        let unbroken = reading.texts(&mut |piece| limited(piece, texts))?;
+        Ok(whole && unbroken)
+    }
+}
