@@ -17,8 +17,9 @@ use store::{Options, Store};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Deliveries at once.
-const AT_ONCE: u64 = 256;
+/// Tasks that fill the mailbox, and messages that each adds at a time.
+const AT_ONCE: u64 = 8;
+const ADDED: usize = 64;
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -48,7 +49,41 @@ fn main() -> Result<(), Failure> {
     }
     drop(view);
     runtime.block_on(times(&store, &account))?;
+    drop(account);
     store.close()?;
+    growth(dir)
+}
+
+/// Prints what opening the mailbox takes, its view's memory, and the disk's share of each kind of file.
+fn growth(dir: &std::path::Path) -> Result<(), Failure> {
+    let store = Store::open(dir, Options::default())?;
+    let account = store.account(store.directory().accounts(None)?.first().ok_or("no account")?.id);
+    let began = Instant::now();
+    let view = account.view("INBOX")?.ok_or("no INBOX")?;
+    let cold = seconds(began) * 1e3;
+    let began = Instant::now();
+    account.view("INBOX")?.ok_or("no INBOX")?;
+    println!(
+        "{} messages opened in {cold:.1} ms, again in {:.3} ms; {:.1} octets of memory a message",
+        view.len(),
+        seconds(began) * 1e3,
+        view.bytes() as f64 / f64::from(view.len()),
+    );
+    let mail = view.mailbox.bytes as f64;
+    drop((view, account));
+    store.close()?;
+    let rows = std::fs::metadata(dir.join("store.db"))?.len() as f64;
+    let mut bodies = 0;
+    for file in std::fs::read_dir(dir.join("blobs"))? {
+        bodies += file?.metadata()?.len();
+    }
+    let bodies = bodies as f64;
+    println!(
+        "on disk: {:.3} of the mail: bodies {:.3}, rows {:.3}",
+        (bodies + rows) / mail,
+        bodies / mail,
+        rows / mail
+    );
     Ok(())
 }
 
@@ -145,10 +180,15 @@ async fn fill(store: &Store, account: &Account, messages: u64, text: usize) -> R
         let (store, account, words) = (store.clone(), account.clone(), words.clone());
         tasks.push(tokio::spawn(async move {
             let mut bytes = 0;
-            for n in (task..messages).step_by(AT_ONCE as usize) {
-                let octets = message(n, &words, text);
-                bytes += octets.len() as u64;
-                deliver(&store, &account, n, &octets).await?;
+            let mine: Vec<u64> = (task..messages).step_by(AT_ONCE as usize).collect();
+            for some in mine.chunks(ADDED) {
+                let mut deliveries = Vec::with_capacity(some.len());
+                for n in some {
+                    let octets = message(*n, &words, text);
+                    bytes += octets.len() as u64;
+                    deliveries.push(delivery(&store, *n, &octets).await?);
+                }
+                account.append(deliveries, None).await?;
             }
             Ok::<u64, Failure>(bytes)
         }));
@@ -160,18 +200,18 @@ async fn fill(store: &Store, account: &Account, messages: u64, text: usize) -> R
     Ok(bytes)
 }
 
-async fn deliver(store: &Store, account: &Account, n: u64, octets: &[u8]) -> Result<(), Failure> {
+async fn delivery(store: &Store, n: u64, octets: &[u8]) -> Result<Delivery, Failure> {
     let mut scanner = Scanner::new(Limits::default());
     scanner.feed(octets);
     let mut writer = store.bodies().writer();
     writer.write(octets).await?;
     let prefix = b"Return-Path: <a@example.test>\r\nDelivered-To: user@example.test\r\n".to_vec();
     let header = octets.windows(4).position(|w| w == b"\r\n\r\n").map_or(octets.len(), |at| at + 4);
-    let delivery = Delivery {
+    Ok(Delivery {
         mailbox: "INBOX".to_owned(),
         header_bytes: (prefix.len() + header) as u64,
         prefix,
-        body: writer.finish().await?,
+        body: writer.place().await?,
         flags: Flags::default(),
         keywords: Vec::new(),
         gist: scanner.finish(),
@@ -179,9 +219,7 @@ async fn deliver(store: &Store, account: &Account, n: u64, octets: &[u8]) -> Res
         saved: 1_700_000_000,
         token: None,
         quota: true,
-    };
-    account.deliver(delivery).await?;
-    Ok(())
+    })
 }
 
 /// A generator of numbers; the same ones each time.

@@ -362,7 +362,7 @@ fn details(
     snapshot.scan(partition, &[key::DETAIL], &[], &mut |key, value| {
         let (mailbox, uid) = (key::number32(key, 1).unwrap_or(0), key::number32(key, 5).unwrap_or(0));
         let owner = Owner::Message(AccountId(partition), MailboxId(mailbox), uid);
-        flow = visit(owner, row::decode_detail(value)?.body)?;
+        flow = visit(owner, row::Front::decode(value)?.body)?;
         Ok(flow)
     })?;
     Ok(flow)

@@ -79,6 +79,10 @@ pub struct Memory {
     pub column_bytes: u64,
     /// See [`Options::term_cache_bytes_max`].
     pub term_bytes: u64,
+    /// Octets of words of new messages: 64 MiB at most, and what one message more has.
+    pub tail_bytes: u64,
+    /// New messages whose words are searched in memory, because they are in no block yet.
+    pub tail_messages: u64,
 }
 
 /// An open store; clones share it. Closed when the last one is dropped, if not before.
@@ -237,7 +241,16 @@ impl Store {
         let accounts = &self.inner.accounts;
         let (views, view_bytes) = accounts.views().held();
         let (column_bytes, term_bytes) = accounts.search().held();
-        Memory { accounts: accounts.warm_accounts(), views, view_bytes, column_bytes, term_bytes }
+        let (tail_bytes, tail_messages) = accounts.search().gathered();
+        Memory {
+            accounts: accounts.warm_accounts(),
+            views,
+            view_bytes,
+            column_bytes,
+            term_bytes,
+            tail_bytes,
+            tail_messages,
+        }
     }
 
     /// Lets go of what is held for accounts that were not changed since the last call, and of mailboxes beyond their limit. The

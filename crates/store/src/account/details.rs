@@ -34,6 +34,8 @@ pub struct DetailRef<'a> {
 pub struct Details {
     buffers: Vec<Vec<u8>>,
     rows: Vec<Row>,
+    /// For unpacking.
+    room: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -71,10 +73,12 @@ impl Details {
 
     fn decode(&self, row: &Row) -> Result<DetailRef<'_>, Error> {
         // Made in `push` alone, so that the range is within the buffer.
-        row::decode_detail_ref(row.uid, &self.buffers[row.buffer as usize][row.from..row.to])
+        row::decode_unpacked_detail(row.uid, &self.buffers[row.buffer as usize][row.from..row.to])
     }
 
     fn push(&mut self, uid: u32, stored: &[u8]) {
+        let unpacked = row::unpacked_detail(stored, &mut self.room);
+        let stored = unpacked.as_deref().unwrap_or(stored);
         let fits = |buffer: &Vec<u8>| buffer.capacity() - buffer.len() >= stored.len();
         if !self.buffers.last().is_some_and(fits) {
             // What is asked for is often little.
@@ -109,10 +113,10 @@ impl Account {
 }
 
 /// Called with a UID and a stored detail.
-type Visit<'a> = &'a mut dyn FnMut(u32, &[u8]) -> Result<(), Error>;
+pub(crate) type Visit<'a> = &'a mut dyn FnMut(u32, &[u8]) -> Result<(), Error>;
 
 /// Visits the details of these messages (ascending UIDs), as far as they are there.
-pub(super) fn read(
+pub(crate) fn read(
     snapshot: &dyn Snapshot,
     partition: u64,
     mailbox: MailboxId,

@@ -30,6 +30,7 @@ pub(crate) use share::share_entries;
 pub(crate) use sweep::run as sweep;
 
 pub use change::{Copied, Copying, FlagChange, FlagsChanged, How};
+pub(crate) use details::read as read_details;
 pub use details::{DetailRef, Details};
 pub use name::{NAME_BYTES_MAX, NAME_LEVELS_MAX};
 pub use tree::{

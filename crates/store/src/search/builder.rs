@@ -16,8 +16,8 @@ pub(super) struct Builder {
     words: Vec<u8>,
     /// Where the separator behind each word is.
     ends: Vec<u32>,
-    /// Of each word: its hash, and the last document that had it, plus one.
-    seen: Vec<(u32, u32)>,
+    /// Of each word.
+    seen: Vec<Seen>,
     /// Number of a word plus one, at the place that its hash names or behind. A power of two, at most three quarters full.
     table: Vec<u32>,
     /// Unknown to whoever sends mail, who could else choose words that fall on one place.
@@ -25,6 +25,16 @@ pub(super) struct Builder {
     /// The words of each document, and where they begin.
     docs: Vec<u32>,
     starts: Vec<u32>,
+}
+
+/// What is asked of a word each time that it comes, close together.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    hash: u32,
+    from: u32,
+    /// The last document that had it, plus one.
+    last: u32,
+    len: u32,
 }
 
 /// Places at the beginning.
@@ -60,7 +70,7 @@ impl Builder {
                 return;
             }
             let id = self.id(word);
-            let last = &mut self.seen[id as usize].1;
+            let last = &mut self.seen[id as usize].last;
             let document = self.starts.len() as u32;
             if *last != document {
                 *last = document;
@@ -83,7 +93,7 @@ impl Builder {
                 + self.table.capacity()
                 + self.docs.capacity()
                 + self.starts.capacity())
-            + 8 * self.seen.capacity()
+            + size_of::<Seen>() * self.seen.capacity()
     }
 
     /// Documents of `wanted` with a word that matches `pattern`, in which a separator stands for the begin or end of a word.
@@ -146,10 +156,10 @@ impl Builder {
         &self.docs[from..end]
     }
 
+    #[inline]
     fn word(&self, id: u32) -> &[u8] {
-        let id = id as usize;
-        let from = id.checked_sub(1).map_or(1, |before| self.ends[before] as usize + 1);
-        &self.words[from..self.ends[id] as usize]
+        let seen = &self.seen[id as usize];
+        &self.words[seen.from as usize..(seen.from + seen.len) as usize]
     }
 
     /// The number of a word, a new one if it has none.
@@ -159,17 +169,17 @@ impl Builder {
         let mask = self.table.len() - 1;
         let mut at = hash as usize & mask;
         while let Some(id) = self.table[at].checked_sub(1) {
-            if self.seen[id as usize].0 == hash && self.word(id) == word {
+            if self.seen[id as usize].hash == hash && self.word(id) == word {
                 return id;
             }
             at = (at + 1) & mask;
         }
         let id = self.ends.len() as u32;
         self.table[at] = id + 1;
+        self.seen.push(Seen { hash, from: self.words.len() as u32, last: 0, len: word.len() as u32 });
         self.words.extend_from_slice(word);
         self.ends.push(self.words.len() as u32);
         self.words.push(SEPARATOR);
-        self.seen.push((hash, 0));
         if self.ends.len() * 4 > self.table.len() * 3 {
             self.grow();
         }
@@ -179,8 +189,8 @@ impl Builder {
     fn grow(&mut self) {
         let mask = self.table.len() * 2 - 1;
         let mut table = vec![0; mask + 1];
-        for (id, (hash, _)) in (1..).zip(&self.seen) {
-            let mut at = *hash as usize & mask;
+        for (id, seen) in (1..).zip(&self.seen) {
+            let mut at = seen.hash as usize & mask;
             while table[at] != 0 {
                 at = (at + 1) & mask;
             }

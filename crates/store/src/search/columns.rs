@@ -173,6 +173,7 @@ fn read<F: Facts>(
     let mut chunks = Vec::new();
     let mut open = Chunk::<F>::default();
     let mut messages = 0;
+    let mut room = Vec::new();
     let from = key::detail(mailbox, first);
     engine.snapshot()?.scan(key::partition(account), &key::details(mailbox), &from, &mut |key, value| {
         let uid = key::number32(key, 5).unwrap_or(0);
@@ -180,7 +181,7 @@ fn read<F: Facts>(
             return Ok(ControlFlow::Break(()));
         }
         // A detail that is damaged says nothing; the check of the store tells of it.
-        if let Ok(detail) = row::decode_detail_ref(uid, value) {
+        if let Ok(detail) = row::decode_detail_ref(uid, value, &mut room) {
             push_uid(&mut open.uids, uid);
             open.facts.push(&detail, Gist::read(detail.gist));
             messages += 1;

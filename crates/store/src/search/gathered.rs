@@ -74,6 +74,11 @@ pub(super) struct Heard {
 }
 
 impl Heard {
+    #[cfg(test)]
+    pub(super) fn of(header: &str, texts: &str) -> Heard {
+        Heard { header: header.into(), texts: texts.into(), whole: true }
+    }
+
     /// Reads a message, whose stored detail this is. What cannot be read now is read by the searches, which tell of it.
     pub(super) fn read(&mut self, bodies: &Bodies, uid: u32, stored: &[u8]) -> Result<(), Error> {
         self.header.clear();
@@ -86,7 +91,8 @@ impl Heard {
     }
 
     fn try_read(&mut self, bodies: &Bodies, uid: u32, stored: &[u8]) -> Result<bool, Error> {
-        let detail = row::decode_detail_ref(uid, stored)?;
+        let mut room = Vec::new();
+        let detail = row::decode_detail_ref(uid, stored, &mut room)?;
         let reading = Reading::new(bodies, &detail)?;
         let (mut whole, mut left) = (true, TEXT_BYTES_MAX);
         let mut limited = |piece: &[u8], into: &mut Vec<u8>| {

@@ -211,8 +211,12 @@ impl Search {
 
     /// Octets in memory: of columns, and of terms.
     pub(crate) fn held(&self) -> (u64, u64) {
-        let terms = self.shared.terms.bytes() + self.shared.tails.bytes();
-        (self.shared.columns.bytes() as u64, terms as u64)
+        (self.shared.columns.bytes() as u64, self.shared.terms.bytes() as u64)
+    }
+
+    /// Octets and messages that are gathered and in no block yet.
+    pub(crate) fn gathered(&self) -> (u64, u64) {
+        (self.shared.tails.bytes() as u64, self.shared.tails.messages())
     }
 
     fn engine(&self) -> &dyn Engine {

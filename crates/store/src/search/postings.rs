@@ -110,6 +110,12 @@ impl List<'_> {
         }
     }
 
+    /// About what it costs to add it: documents that are looked at one by one.
+    pub(super) fn work(&self) -> usize {
+        let read = if self.form & OTHERS == 0 { self.many } else { self.others() };
+        if self.is_bitmap() { self.end.saturating_sub(self.from) / 8 } else { read as usize }
+    }
+
     fn is_bitmap(&self) -> bool {
         self.many > 1 && self.form & !OTHERS == BITMAP
     }

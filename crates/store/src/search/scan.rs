@@ -3,7 +3,8 @@
 use super::read::{Reading, top_header};
 use super::words::Needle;
 use super::{Scope, Search};
-use crate::account::{DetailRef, MailboxId};
+use crate::account::{self, DetailRef, MailboxId};
+use crate::engine::Snapshot;
 use crate::{Error, key, row};
 use proto::message::{header, text};
 use proto::proof::AccountId;
@@ -61,20 +62,40 @@ impl Scan<'_> {
 
     fn some(&self, messages: &[(u32, u32)], next: &AtomicUsize, test: &Test<'_>) -> Result<Vec<u32>, Error> {
         let mut found = Vec::new();
-        let snapshot = self.search.engine().snapshot()?;
-        let partition = key::partition(self.account);
+        let (snapshot, mut room) = (self.search.engine().snapshot()?, Vec::new());
         loop {
             let from = next.fetch_add(STEP, Ordering::Relaxed);
             let Some(rest) = messages.get(from..).filter(|rest| !rest.is_empty()) else { return Ok(found) };
             if self.cancelled.load(Ordering::Relaxed) {
                 return Err(Error::Closed);
             }
-            for &(seq, uid) in &rest[..rest.len().min(STEP)] {
-                let Some(bytes) = snapshot.get(partition, &key::detail(self.mailbox, uid))? else { continue };
+            self.few(&*snapshot, &rest[..rest.len().min(STEP)], test, &mut room, &mut found)?;
+        }
+    }
+
+    /// Some that follow each other, whose rows are most likely neighbours.
+    fn few(
+        &self,
+        snapshot: &dyn Snapshot,
+        messages: &[(u32, u32)],
+        test: &Test<'_>,
+        room: &mut Vec<u8>,
+        found: &mut Vec<u32>,
+    ) -> Result<(), Error> {
+        let uids: Vec<u32> = messages.iter().map(|(_, uid)| *uid).collect();
+        account::read_details(
+            snapshot,
+            key::partition(self.account),
+            self.mailbox,
+            &uids,
+            &mut |uid, stored| {
                 let passed =
-                    row::decode_detail_ref(uid, &bytes).and_then(|detail| self.passes(&detail, test));
+                    row::decode_detail_ref(uid, stored, room).and_then(|detail| self.passes(&detail, test));
                 match passed {
-                    Ok(true) => found.push(seq),
+                    Ok(true) => {
+                        let at = messages.binary_search_by_key(&uid, |(_, uid)| *uid);
+                        found.extend(at.ok().and_then(|at| messages.get(at)).map(|(seq, _)| *seq));
+                    }
                     Ok(false) => {}
                     Err(Error::Damaged(text)) => {
                         let (account, mailbox) = (self.account.0, self.mailbox.0);
@@ -82,8 +103,9 @@ impl Scan<'_> {
                     }
                     Err(other) => return Err(other),
                 }
-            }
-        }
+                Ok(())
+            },
+        )
     }
 
     fn passes(&self, detail: &DetailRef<'_>, test: &Test<'_>) -> Result<bool, Error> {

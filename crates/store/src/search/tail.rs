@@ -72,6 +72,13 @@ impl Tails {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// Messages of all.
+    pub(super) fn messages(&self) -> u64 {
+        let all: Vec<Arc<Tail>> = lock(&self.all).values().cloned().collect();
+        all.iter().map(|tail| tail.held().messages()).sum()
+    }
+
+    /// There is no room for more.
     pub(super) fn is_full(&self) -> bool {
         self.bytes() > TAILS_BYTES_MAX
     }
@@ -192,6 +199,10 @@ impl Drop for Tail {
 }
 
 impl Held {
+    fn messages(&self) -> u64 {
+        self.full.iter().map(|part| u64::from(part.count())).sum::<u64>() + u64::from(self.open.count())
+    }
+
     fn close(&mut self) {
         if self.open.count() > 0 {
             self.full.push(Arc::new(std::mem::take(&mut self.open)));
@@ -202,4 +213,70 @@ impl Held {
 /// What is held here is whole after any panic.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::block::Section;
+    use crate::search::docs::Docs;
+    use memchr::memmem::Finder;
+
+    fn add(tail: &Tail, uids: std::ops::Range<u32>) {
+        for uid in uids {
+            tail.add(uid, &Heard::of("SUBJECT: S", &format!("WORD{uid} ")));
+        }
+    }
+
+    #[test]
+    fn parts_are_written_in_their_order_and_searched_until_then() {
+        let tails = Tails::default();
+        let tail = tails.begin((1, 2), 9);
+        assert_eq!((tail.from(), *tail.upto()), (10, 9));
+        add(&tail, 10..14);
+        tail.close();
+        add(&tail, 14..16);
+        assert!(tails.bytes() > 0);
+        assert_eq!(tails.messages(), 6);
+        let (full, open) = tail.look(|open| open.uids.clone());
+        assert_eq!((full.len(), open), (1, vec![(14, 2)]));
+        let mut all = Docs::none(4);
+        all.set_range(0, 4);
+        let mut third = Docs::none(4);
+        third.set(2);
+        assert_eq!(full[0].find(Section::Body, &Finder::new("WORD12"), &all), third);
+        let part = tail.first_full().unwrap();
+        tail.written(&part);
+        assert_eq!((tail.from(), tails.messages()), (14, 2));
+        assert!(tail.first_full().is_none());
+        tails.forget((1, 2));
+        drop(tail);
+        assert_eq!(tails.bytes(), 0, "what is gone is not counted");
+    }
+
+    #[test]
+    fn room_is_made_of_what_was_not_touched_for_longest() {
+        let tails = Tails::default();
+        let (few, many) = (tails.begin((1, 1), 0), tails.begin((1, 2), 0));
+        add(&few, 1..3);
+        add(&many, 1..10);
+        assert_eq!(tails.close_quiet(5, Duration::from_secs(3600)), []);
+        assert_eq!(tails.make_room(5), [(1, 2)]);
+        assert!(tails.get((1, 1)).is_none(), "too few for a block");
+        assert_eq!(many.first_full().unwrap().count(), 9);
+        add(&many, 10..20);
+        assert_eq!(tails.close_quiet(5, Duration::ZERO), [(1, 2)]);
+        assert_eq!(tails.close_quiet(5, Duration::ZERO), []);
+    }
+
+    #[test]
+    fn after_a_panic_nothing_is_taken_for_whole() {
+        let tails = Tails::default();
+        let tail = tails.begin((1, 1), 0);
+        add(&tail, 1..5);
+        let broken = tail.clone();
+        std::thread::spawn(move || broken.look(|_| panic!("a test"))).join().unwrap_err();
+        assert_eq!(tail.look(|open| open.count()).1, 0);
+        assert_eq!(tail.from(), 1);
+    }
 }

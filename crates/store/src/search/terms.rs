@@ -16,8 +16,9 @@ use std::collections::BinaryHeap;
 const COMMON: u32 = 16;
 /// Octets of words, and of postings, at most.
 pub(super) const TERMS_BYTES_MAX: usize = 64 << 20;
-/// Words between two looks at whether all that is wanted was found.
-const LOOK_EVERY: u32 = 256;
+/// After how much work it is looked whether all that is wanted was found: words, and documents of them.
+const LOOK_EVERY: usize = 4096;
+const WORD_WORK: usize = 16;
 
 /// See above.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -78,15 +79,19 @@ impl Terms {
     pub(super) fn find(&self, pattern: &Finder<'_>, wanted: &Docs) -> Docs {
         let mut found = Docs::none(self.count);
         let len = pattern.needle().len();
-        let (mut at, mut word, mut matched) = (0usize, 0usize, 0u32);
+        let (mut at, mut word, mut work) = (0usize, 0usize, 0usize);
         while let Some(hit) = pattern.find(&self.words[at.min(self.words.len())..]) {
             let last = at + hit + len - 1;
             word = first_at_or_behind(&self.ends, word, last);
             let Some(&end) = self.ends.get(word) else { break };
-            self.list(word).add_to(&mut found);
-            matched += 1;
-            if matched % LOOK_EVERY == 0 && found.holds(wanted) {
-                break;
+            let list = self.list(word);
+            list.add_to(&mut found);
+            work += WORD_WORK + list.work();
+            if work >= LOOK_EVERY {
+                work = 0;
+                if found.holds(wanted) {
+                    break;
+                }
             }
             // The separator may begin the next match.
             at = end as usize;

@@ -43,6 +43,7 @@ fn word() -> impl Strategy<Value = String> {
         2 => "[a-e]{1,3}[-.'@][a-e]{1,3}",
         1 => "[ab]{60,260}",
         1 => "(\u{e4}|\u{f6}|\u{df}|\u{c9}){1,3}[ab]{0,2}",
+        1 => "[a]?[\u{65e5}\u{672c}\u{3042}\u{3044}]{1,6}[\u{3002}b]?[\u{65e5}\u{672c}]{0,12}",
     ]
 }
 
@@ -108,6 +109,8 @@ fn write(text: &str, way: Written) -> (Vec<String>, Vec<u8>) {
         vec![format!("Content-Type: {kind}"), format!("Content-Transfer-Encoding: {encoding}")]
     };
     match way {
+        // That charset does not have it.
+        Written::Latin if text.chars().any(|c| c > '\u{ff}') => write(text, Written::Plain8Bit),
         Written::Plain8Bit => {
             (header("text/plain; charset=utf-8", "8bit"), text.replace(' ', "\r\n").into_bytes())
         }
@@ -234,7 +237,10 @@ fn the_index_answers_as_a_plain_scan_would() {
         0usize..24,
         proptest::collection::vec(any::<bool>(), 24),
         proptest::collection::vec((0usize..1000, 0usize..400, 0usize..400), 6),
-        proptest::collection::vec("[abc]{1,3}|[abc. -]{1,6}|\u{e4}[abc]?|[ab]{30,100}", 5),
+        proptest::collection::vec(
+            "[abc]{1,3}|[abc. -]{1,6}|\u{e4}[abc]?|[ab]{30,100}|[a\u{65e5}\u{672c}\u{3042}\u{3002}]{1,3}",
+            5,
+        ),
     );
     let rt = runtime();
     let dir = tempfile::tempdir().unwrap();
@@ -381,24 +387,65 @@ fn what_is_too_much_for_the_index_is_read() {
     clean(&store);
 }
 
+/// Waits until the words of so many messages are searched in memory.
+fn gathered(store: &Store, messages: u64) {
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while store.memory().tail_messages < messages {
+        assert!(std::time::Instant::now() < until, "{} of {messages}", store.memory().tail_messages);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
 #[test]
-fn new_messages_are_indexed_behind_everybodys_back() {
+fn new_messages_are_found_without_reading_before_they_are_in_a_block() {
     let rt = runtime();
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), small()).unwrap();
     let id = rt.block_on(people(&store, 1))[0];
-    for n in 0..64 {
-        assert_eq!(index_rows(dir.path(), ""), 0, "too early, at {n}");
-        rt.block_on(put(&store, &store.account(id), &plain("s", &format!("text {n}"))));
+    let add = |store: &Store, numbers: std::ops::Range<u32>| {
+        for n in numbers {
+            rt.block_on(put(store, &store.account(id), &plain("s", &format!("text word{n}."))));
+        }
+    };
+    let find = |store: &Store, needle: &str| {
+        let (account, view) = (store.account(id), inbox(&store.account(id)));
+        rt.block_on(account.find_text(&view, &Bits::all(view.len()), &fold(needle), Scope::Body)).unwrap()
+    };
+    add(&store, 0..63);
+    assert_eq!(store.memory().tail_messages, 0, "a mailbox that is used little");
+    add(&store, 63..64);
+    gathered(&store, 64);
+    // From now on each is gathered as it comes.
+    add(&store, 64..70);
+    gathered(&store, 70);
+    assert_eq!(index_rows(dir.path(), ""), 0);
+    store.close().unwrap();
+    drop(store);
+    let store = Store::open(dir.path(), small()).unwrap();
+    gathered(&store, 70);
+    // Bodies that cannot be read are not needed.
+    let segments: Vec<_> =
+        std::fs::read_dir(dir.path().join("blobs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let kept: Vec<Vec<u8>> = segments.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    for (path, octets) in segments.iter().zip(&kept) {
+        std::fs::write(path, vec![0; octets.len()]).unwrap();
     }
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while index_rows(dir.path(), "") == 0 {
-        assert!(std::time::Instant::now() < until, "nothing was indexed");
-        std::thread::sleep(std::time::Duration::from_millis(10));
+    assert_eq!(find(&store, "word17"), of([18], 70));
+    assert_eq!(find(&store, "ext"), of(1..=70, 70));
+    assert_eq!(find(&store, "nothing"), of([], 70));
+    assert_eq!(find(&store, "text word"), of([], 70), "this one reads, so it shows that they cannot be read");
+    for (path, octets) in segments.iter().zip(&kept) {
+        std::fs::write(path, octets).unwrap();
     }
+    assert_eq!(find(&store, "text word6"), of([7, 61, 62, 63, 64, 65, 66, 67, 68, 69, 70], 70));
+    store.account(id).index(inbox(&store.account(id)).mailbox.id).unwrap();
+    assert_eq!(store.memory().tail_messages, 0);
+    assert!(index_rows(dir.path(), "") > 0);
+    assert_eq!(find(&store, "word17"), of([18], 70));
     clean(&store);
     // What is removed takes its index along.
     rt.block_on(store.directory().remove_account(id)).unwrap();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while index_rows(dir.path(), "") > 0 {
         assert!(std::time::Instant::now() < until, "the index outlived its account");
         std::thread::sleep(std::time::Duration::from_millis(10));

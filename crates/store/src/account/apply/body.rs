@@ -1,8 +1,8 @@
 //! The compactor has copied bodies.
 
 use super::Change;
+use crate::account::Refused;
 use crate::account::lane::BodyMove;
-use crate::account::{Detail, Refused};
 use crate::row;
 
 impl Change<'_> {
@@ -13,10 +13,10 @@ impl Change<'_> {
             let pledge = self.condemned.admit(&step.to)?;
             // Removed by an operation of the same commit, it does not come back.
             if let Some(stored) = self.detail(step.mailbox, step.uid)? {
-                let detail = row::decode_detail(&stored)?;
+                let mut detail = row::Front::decode(&stored)?;
                 if (detail.body.segment, detail.body.offset) == (step.from.segment, step.from.offset) {
-                    let moved = row::encode_detail(&Detail { body: step.to.clone(), ..detail });
-                    rows.push((step.mailbox, step.uid, moved, pledge));
+                    detail.body = step.to.clone();
+                    rows.push((step.mailbox, step.uid, detail.encode(), pledge));
                 }
             }
         }

@@ -57,19 +57,19 @@ impl Change<'_> {
     ) -> Result<Vec<Vec<u8>>, Refused> {
         let lacks = |uid| Error::Damaged(format!("mailbox {}: UID {uid} has no detail", from.0));
         let condemned = self.condemned;
-        let anew = |uid: u32, stored: &[u8]| -> Result<Vec<u8>, Error> {
-            let mut detail = row::decode_detail_ref(uid, stored)?;
+        let anew = |stored: &[u8]| -> Result<Vec<u8>, Error> {
+            let mut detail = row::Front::decode(stored)?;
             // What a commit refers to is durable, and what this one refers to it rests on already.
             condemned.admit(&detail.body)?;
             detail.saved = saved;
-            Ok(row::encode_detail_ref(&detail))
+            Ok(detail.encode())
         };
         let mut out = Vec::with_capacity(rows.len());
         if rows.iter().any(|row| self.details.contains_key(&(from.0, row.uid))) {
             // Some came or changed in this very commit.
             for row in rows {
                 let stored = self.detail(from, row.uid)?.ok_or_else(|| lacks(row.uid))?;
-                out.push(anew(row.uid, &stored)?);
+                out.push(anew(&stored)?);
             }
             return Ok(out);
         }
@@ -79,7 +79,7 @@ impl Change<'_> {
             if uids.get(out.len()) != Some(&uid) {
                 return Err(lacks(uids.get(out.len()).copied().unwrap_or(0)));
             }
-            out.push(anew(uid, stored)?);
+            out.push(anew(stored)?);
             Ok(())
         })?;
         if out.len() < rows.len() {
