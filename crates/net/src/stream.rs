@@ -19,8 +19,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Plaintext that rustls may hold encrypted for a peer that does not read.
-pub(crate) const SEND_BYTES_MAX: usize = 48 * 1024;
+/// Plaintext that rustls may hold encrypted for a peer that does not read: what a session gathers before it sends, with room for
+/// the piece that came last, so that it leaves in one write.
+pub(crate) const SEND_BYTES_MAX: usize = 96 * 1024;
 /// Ciphertext taken from the socket at once: a full buffer's worth.
 const SCRATCH_BYTES: usize = crate::pool::BUFFER_BYTES;
 

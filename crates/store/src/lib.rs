@@ -280,6 +280,7 @@ impl Inner {
         self.bodies.close();
         self.accounts.close();
         self.engine.close()?;
+        self.accounts.forget_heads();
         // The lock is a file handle; it is whole after any panic.
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
         written

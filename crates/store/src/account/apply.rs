@@ -13,7 +13,7 @@ pub(crate) use tree::birth;
 use super::index::Index;
 use super::lane::{Outcome, Work};
 use super::views::{Delta, Moving, Views};
-use super::{Delivered, Flags, Mailbox, MailboxId, MessageRow, Refused, View, canonical_name};
+use super::{Delivered, Flags, Mailbox, MailboxId, MessageRow, Refused, Usage, View, canonical_name};
 use crate::blob::{Condemned, Dead};
 use crate::engine::{Batch, Engine, Snapshot};
 use crate::row::{self, ChangeItem, ChangeKind, HeadRow, MailboxRow};
@@ -113,6 +113,17 @@ impl Head {
 
     fn known(&self, name: &str) -> Option<MailboxId> {
         self.names.get(&*canonical_name(name)).copied()
+    }
+
+    /// The mailbox of that name, if it is held.
+    pub(super) fn mailbox(&self, name: &str) -> Option<Mailbox> {
+        let id = self.known(name)?;
+        self.mailboxes.get(&id.0).map(|index| index.row.mailbox.clone())
+    }
+
+    /// Octets and messages.
+    pub(super) fn usage(&self) -> Usage {
+        Usage { bytes: self.row.bytes, messages: self.row.messages }
     }
 
     /// Forgets mailboxes that need not be held. Only between commits.

@@ -205,6 +205,11 @@ impl Accounts {
         drop_unused(&mut lock(&self.lanes));
     }
 
+    /// Nothing is known of any account any more. The engine is closed.
+    pub(crate) fn forget_heads(&self) {
+        lock(&self.lanes).clear();
+    }
+
     /// Accounts whose heads are in memory, or are about to be.
     pub(crate) fn warm_accounts(&self) -> usize {
         lock(&self.lanes).len()
@@ -272,6 +277,14 @@ impl Accounts {
         if let Some(lane) = lane {
             lock(&lane).quota = Some((bytes, messages));
         }
+    }
+
+    /// What `look` makes of an account as it was last committed; `None` if it is not in memory, or a change is under way.
+    pub(super) fn at_rest<T>(&self, account: AccountId, look: impl FnOnce(&Head) -> Option<T>) -> Option<T> {
+        let lane = lock(&self.lanes).get(&account.0).cloned()?;
+        let held = lock(&lane);
+        let knows_all = !held.busy && !held.retired && held.quota.is_none();
+        look(held.head.as_ref().filter(|_| knows_all)?)
     }
 
     fn lane(&self, account: AccountId) -> Arc<Mutex<Lane>> {

@@ -292,6 +292,9 @@ impl Account {
 
     /// What is used. One key look-up.
     pub fn usage(&self) -> Result<Usage, Error> {
+        if let Some(usage) = self.accounts.at_rest(self.id, |head| Some(head.usage())) {
+            return Ok(usage);
+        }
         let head = self.accounts.engine().get(key::partition(self.id), &key::head())?;
         let head = head.map_or_else(|| Ok(HeadRow::default()), |bytes| HeadRow::decode(&bytes))?;
         Ok(Usage { bytes: head.bytes, messages: head.messages })

@@ -7,6 +7,7 @@
 //! Deleting is one small commit, however many messages there are: the name is gone, the quota is free, and what the mailbox
 //! held is removed later in steps (`sweep`, `apply::tree`). Ids of mailboxes are never given twice. Who shares what with whom is in `share`.
 
+use super::apply::Head;
 use super::name::canonical_name;
 use super::{Account, Copying, INBOX, Mailbox, MailboxId, Outcome, Refused, Tree, Usage, Work};
 use crate::engine::Snapshot;
@@ -129,8 +130,11 @@ impl Rights {
 }
 
 impl Account {
-    /// The mailbox of that name. Short look-ups.
+    /// The mailbox of that name. Short look-ups, or none for one that was written to lately.
     pub fn mailbox(&self, name: &str) -> Result<Option<Mailbox>, Error> {
+        if let Some(held) = self.accounts.at_rest(self.id, |head| head.mailbox(name)) {
+            return Ok(Some(held));
+        }
         let snapshot = self.accounts.engine().snapshot()?;
         self.named(&*snapshot, name)
     }
@@ -148,6 +152,12 @@ impl Account {
 
     /// The limits and what is used of them. Short look-ups; all zero and without limit if there is no such account.
     pub fn quota(&self) -> Result<Quota, Error> {
+        let held = |head: &Head| {
+            Some(Quota { bytes: head.quota_bytes, messages: head.quota_messages, usage: head.usage() })
+        };
+        if let Some(quota) = self.accounts.at_rest(self.id, held) {
+            return Ok(quota);
+        }
         let snapshot = self.accounts.engine().snapshot()?;
         let head = self.head(snapshot.get(key::partition(self.id), &key::head())?)?;
         let usage = Usage { bytes: head.bytes, messages: head.messages };

@@ -1,10 +1,11 @@
-//! The one thread that appends to the active segment. It takes all frames that wait, writes them
-//! together, tells where they are to those who need to know no more yet, syncs once, and answers the others.
+//! The one thread that appends to the active segment. A frame gets its place from whoever brings it, under the lock of the
+//! queue, so that nobody waits to learn it; the thread writes all frames of a group together, syncs once, and answers those who wait
+//! until they are durable. What comes meanwhile is the next group.
 //!
-//! What must hold: a frame is called durable only after the sync that covers it. After a
-//! write or sync that failed, nothing since the last good sync counts as written: the segment
-//! is cut back and sealed, and the next frame begins a new one. A failed sync is never repeated and
-//! believed, because the system may have dropped the pages that it could not write.
+//! What must hold: frames lie in the segment in the order of their places, without gaps. A frame is called durable only after the
+//! sync that covers it. After a write or sync that failed, nothing since the last good sync counts as written, nor does what
+//! was given a place behind it: the segment is cut back and sealed, and the next frame begins a new one. A failed sync is never
+//! repeated and believed, because the system may have dropped the pages that it could not write.
 
 use super::placed::Placed;
 use super::write::Spool;
@@ -12,6 +13,7 @@ use super::{Shared, frame, lock, segment_path};
 use crate::Error;
 use crate::disk::Disk;
 use crate::pledge::{Debt, Nudge};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::IoSlice;
 use std::os::unix::fs::FileExt;
@@ -45,8 +47,11 @@ impl Frame {
     }
 }
 
-/// Called with segment and offset.
-type Tell = Box<dyn FnOnce(Result<(u64, u64), Error>) + Send>;
+/// Segment and offset.
+type Place = (u64, u64);
+
+/// Called with the place.
+type Tell = Box<dyn FnOnce(Result<Place, Error>) + Send>;
 
 /// What the owner of a frame waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,24 +61,87 @@ pub(super) enum Until {
     Durable,
 }
 
+/// A frame without a place: a segment has to be begun first.
 struct Job {
     frame: Frame,
     until: Until,
     tell: Tell,
 }
 
-impl Job {
+/// A frame with its place, and who waits until it is durable.
+struct Item {
+    frame: Frame,
+    waits: Option<(Place, Tell)>,
+}
+
+impl Item {
     /// The spool file is removed before the answer, so that no file is left when all are answered.
-    fn answer(self, outcome: Result<(u64, u64), Error>) {
+    fn answer(self, outcome: &Result<(), Error>) {
         drop(self.frame);
-        (self.tell)(outcome);
+        if let Some((place, tell)) = self.waits {
+            tell(outcome.as_ref().map(|()| place).map_err(Error::again));
+        }
     }
 }
 
+/// Frames that lie side by side and share a sync.
+struct Group {
+    from: u64,
+    end: u64,
+    items: Vec<Item>,
+    debt: Debt,
+}
+
+/// What waits for the thread. All groups lie in the open segment, or in the last one if none is open.
 #[derive(Default)]
 struct Queue {
-    waiting: Vec<Job>,
+    groups: VecDeque<Group>,
+    /// They come behind all groups.
+    unplaced: Vec<Job>,
+    /// The segment in which places are given, and where the next one begins.
+    open: Option<Place>,
+    /// Pledges given so far.
+    pledges: u64,
     closing: bool,
+}
+
+impl Queue {
+    fn is_empty(&self) -> bool {
+        self.groups.is_empty() && self.unplaced.is_empty()
+    }
+}
+
+/// What gives places.
+struct Placing {
+    segment_bytes_max: u64,
+    placed: Arc<Placed>,
+    nudge: Nudge,
+}
+
+impl Placing {
+    /// Where a frame that comes now lies, if a segment is open and has room.
+    fn next(&self, queue: &mut Queue) -> Option<Place> {
+        queue.open = queue.open.filter(|(_, end)| *end < self.segment_bytes_max);
+        queue.open
+    }
+
+    /// Puts a frame at `place`, which is the next one.
+    fn put(&self, queue: &mut Queue, place: Place, item: Item) {
+        let (segment, from) = place;
+        let bytes = item.frame.bytes();
+        let full = |group: &Group| group.end - group.from + bytes > GROUP_BYTES_MAX;
+        if queue.groups.back().is_none_or(full) {
+            queue.pledges += 1;
+            let debt = Debt::new(queue.pledges, self.nudge.clone());
+            self.placed.given(segment, from, debt.pledge());
+            queue.groups.push_back(Group { from, end: from, items: Vec::new(), debt });
+        }
+        if let Some(group) = queue.groups.back_mut() {
+            group.items.push(item);
+            group.end = from + bytes;
+            queue.open = Some((segment, group.end));
+        }
+    }
 }
 
 /// The segment being appended to.
@@ -89,11 +157,11 @@ pub(crate) struct Active {
 pub(crate) struct Appender {
     shared: Weak<Shared>,
     queue: Arc<(Mutex<Queue>, Condvar)>,
+    placing: Arc<Placing>,
     syncs: Arc<AtomicU64>,
     /// Number of the active segment; zero: none.
     active: Arc<AtomicU64>,
-    placed: Arc<Placed>,
-    start: Mutex<Option<(Option<Active>, Record, Nudge)>>,
+    start: Mutex<Option<(Option<Active>, Record)>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -132,36 +200,35 @@ impl Appender {
         shared: Weak<Shared>,
         resumed: Option<Active>,
         placed: Arc<Placed>,
+        segment_bytes_max: u64,
         record: Record,
         nudge: Nudge,
     ) -> Appender {
         let active = resumed.as_ref().map_or(0, |active| active.number);
+        let open = resumed.as_ref().map(|active| (active.number, active.good));
         Appender {
             shared,
-            queue: Arc::default(),
+            queue: Arc::new((Mutex::new(Queue { open, ..Queue::default() }), Condvar::new())),
+            placing: Arc::new(Placing { segment_bytes_max, placed, nudge }),
             syncs: Arc::default(),
             active: Arc::new(AtomicU64::new(active)),
-            placed,
-            start: Mutex::new(Some((resumed, record, nudge))),
+            start: Mutex::new(Some((resumed, record))),
             thread: Mutex::new(None),
         }
     }
 
     pub(super) fn start(&self, shared: &Arc<Shared>) -> Result<(), Error> {
-        let Some((active, record, nudge)) = lock(&self.start).take() else { return Ok(()) };
+        let Some((active, record)) = lock(&self.start).take() else { return Ok(()) };
         let worker = Worker {
             dir: shared.dir.clone(),
             disk: shared.disk.clone(),
-            segment_bytes_max: shared.options.segment_bytes_max,
             shared: self.shared.clone(),
             queue: self.queue.clone(),
+            placing: self.placing.clone(),
             syncs: self.syncs.clone(),
             active_number: self.active.clone(),
             active,
-            placed: self.placed.clone(),
-            pledges: 0,
             record,
-            nudge,
         };
         let thread =
             std::thread::Builder::new().name("store-append".to_owned()).spawn(move || worker.run())?;
@@ -169,34 +236,50 @@ impl Appender {
         Ok(())
     }
 
-    /// Appends and waits without blocking a thread.
-    pub(super) async fn append_async(&self, frame: Frame, until: Until) -> Result<(u64, u64), Error> {
+    /// Appends and waits without blocking a thread; to learn a place there is mostly nothing to wait for.
+    pub(super) async fn append_async(&self, frame: Frame, until: Until) -> Result<Place, Error> {
         let (tell, told) = tokio::sync::oneshot::channel();
-        self.push(Job { frame, until, tell: Box::new(move |result| drop(tell.send(result))) });
+        if let Some(place) = self.push(frame, until, Box::new(move |result| drop(tell.send(result)))) {
+            return Ok(place);
+        }
         told.await.unwrap_or(Err(Error::Closed))
     }
 
     /// Appends and waits on this thread.
-    pub(super) fn append_wait(&self, frame: Frame) -> Result<(u64, u64), Error> {
+    pub(super) fn append_wait(&self, frame: Frame) -> Result<Place, Error> {
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         let tell = Box::new(move |result| drop(tell.send(result)));
-        self.push(Job { frame, until: Until::Durable, tell });
+        // Who waits for more than a place is told by `tell`.
+        let _none = self.push(frame, Until::Durable, tell);
         told.recv().unwrap_or(Err(Error::Closed))
     }
 
-    fn push(&self, job: Job) {
+    /// The place, if that is all that is waited for and it is known; else `tell` is called.
+    fn push(&self, frame: Frame, until: Until, tell: Tell) -> Option<Place> {
         let (queue, wake) = &*self.queue;
         let mut queue = lock(queue);
         if queue.closing {
             drop(queue);
-            return;
+            return None;
         }
-        queue.waiting.push(job);
-        let first = queue.waiting.len() == 1;
+        let first = queue.is_empty();
+        let mut known = None;
+        match self.placing.next(&mut queue) {
+            Some(place) => {
+                let waits = match until {
+                    Until::Durable => Some((place, tell)),
+                    Until::Placed => None,
+                };
+                known = waits.is_none().then_some(place);
+                self.placing.put(&mut queue, place, Item { frame, waits });
+            }
+            None => queue.unplaced.push(Job { frame, until, tell }),
+        }
         drop(queue);
         if first {
             wake.notify_one();
         }
+        known
     }
 
     pub(super) fn close(&self) {
@@ -233,28 +316,26 @@ impl Drop for Appender {
 struct Worker {
     dir: std::path::PathBuf,
     disk: Arc<dyn Disk>,
-    segment_bytes_max: u64,
     shared: Weak<Shared>,
     queue: Arc<(Mutex<Queue>, Condvar)>,
+    placing: Arc<Placing>,
     syncs: Arc<AtomicU64>,
     active_number: Arc<AtomicU64>,
+    /// The segment of all groups that wait.
     active: Option<Active>,
-    placed: Arc<Placed>,
-    /// Given so far.
-    pledges: u64,
     record: Record,
-    nudge: Nudge,
 }
 
 impl Worker {
     fn run(mut self) {
         while let Some(group) = self.next_group() {
-            match self.write_group(&group) {
-                Ok((places, end)) => self.sync_group(group.into_iter().zip(places), end),
-                Err(error) => {
-                    self.abandon();
-                    group.into_iter().for_each(|job| job.answer(Err(error.again())));
-                }
+            let written = match &self.active {
+                Some(active) => self.write(active, &group),
+                None => Err(Error::Closed),
+            };
+            match written {
+                Ok(()) => self.kept(group),
+                Err(error) => self.broken(group, error),
             }
         }
         if let Some(active) = &self.active
@@ -265,46 +346,69 @@ impl Worker {
     }
 
     /// `None`: the store closes and nothing waits.
-    fn next_group(&self) -> Option<Vec<Job>> {
-        let (queue, wake) = &*self.queue;
-        let mut queue = lock(queue);
-        while queue.waiting.is_empty() {
-            if queue.closing {
+    fn next_group(&mut self) -> Option<Group> {
+        let shared = self.queue.clone();
+        let mut queue = lock(&shared.0);
+        loop {
+            if let Some(group) = queue.groups.pop_front() {
+                return Some(group);
+            }
+            if !queue.unplaced.is_empty() {
+                drop(queue);
+                self.place();
+                queue = lock(&shared.0);
+            } else if queue.closing {
                 return None;
+            } else {
+                queue = shared.1.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
-            queue = wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
-        let mut bytes = 0;
-        let mut count = 0;
-        for job in &queue.waiting {
-            bytes += job.frame.bytes();
-            if count > 0 && bytes > GROUP_BYTES_MAX {
-                break;
-            }
-            count += 1;
-        }
-        Some(if count == queue.waiting.len() {
-            std::mem::take(&mut queue.waiting)
-        } else {
-            queue.waiting.drain(..count).collect()
-        })
     }
 
-    /// Writes `group`; where each frame is, and where the last one ends.
-    fn write_group(&mut self, group: &[Job]) -> Result<(Vec<(u64, u64)>, u64), Error> {
-        if self.active.as_ref().is_some_and(|active| active.good >= self.segment_bytes_max) {
-            self.active = None;
+    /// Begins a segment and gives places to those that wait for one; if there is none to be had, refuses them.
+    fn place(&mut self) {
+        self.active = None;
+        let begun = self.begin_segment();
+        let mut told = Vec::new();
+        let mut queue = lock(&self.queue.0);
+        // No segment is open, so that nobody else gives places.
+        let jobs = std::mem::take(&mut queue.unplaced);
+        match begun {
+            Ok(active) => {
+                queue.open = Some((active.number, 0));
+                self.active = Some(active);
+                let mut jobs = jobs.into_iter();
+                while let Some(place) = self.placing.next(&mut queue)
+                    && let Some(Job { frame, until, tell }) = jobs.next()
+                {
+                    let waits = match until {
+                        Until::Durable => Some((place, tell)),
+                        Until::Placed => {
+                            told.push((tell, Ok(place)));
+                            None
+                        }
+                    };
+                    self.placing.put(&mut queue, place, Item { frame, waits });
+                }
+                queue.unplaced = jobs.collect();
+            }
+            Err(error) => {
+                for Job { frame, tell, .. } in jobs {
+                    drop(frame);
+                    told.push((tell, Err(error.again())));
+                }
+            }
         }
-        if self.active.is_none() {
-            self.active = Some(self.begin_segment()?);
-        }
-        let Some(active) = &mut self.active else { return Err(Error::Closed) };
-        let mut places = Vec::with_capacity(group.len());
-        let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(group.len());
-        let (mut written, mut end) = (active.good, active.good);
-        for job in group {
-            places.push((active.number, end));
-            match &job.frame {
+        drop(queue);
+        told.into_iter().for_each(|(tell, outcome)| tell(outcome));
+    }
+
+    /// Writes a group and makes it durable.
+    fn write(&self, active: &Active, group: &Group) -> Result<(), Error> {
+        let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(group.items.len());
+        let (mut written, mut end) = (group.from, group.from);
+        for item in &group.items {
+            match &item.frame {
                 Frame::Memory(bytes) => slices.push(IoSlice::new(bytes)),
                 Frame::Spooled(spool) => {
                     if !slices.is_empty() {
@@ -315,45 +419,46 @@ impl Worker {
                     written = end + spool.bytes;
                 }
             }
-            end += job.frame.bytes();
+            end += item.frame.bytes();
         }
         if !slices.is_empty() {
             self.disk.write_at(&active.file, &slices, written)?;
         }
-        Ok((places, end))
+        Ok(self.disk.sync(&active.file)?)
     }
 
-    /// Makes what was written durable up to `end`; answers each at its time.
-    fn sync_group(&mut self, group: impl Iterator<Item = (Job, (u64, u64))>, end: u64) {
-        let Some(active) = &mut self.active else { return };
-        self.pledges += 1;
-        let debt = Debt::new(self.pledges, self.nudge.clone());
-        self.placed.written(active.number, active.good, debt.pledge());
-        let mut later = Vec::new();
-        for (job, place) in group {
-            match job.until {
-                Until::Placed => job.answer(Ok(place)),
-                Until::Durable => later.push((job, place)),
+    /// The group is durable.
+    fn kept(&mut self, group: Group) {
+        let Group { end, items, debt, .. } = group;
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        if let Some(active) = &mut self.active {
+            active.good = end;
+            if active.good - active.recorded >= RECORD_EVERY_BYTES {
+                active.recorded = active.good;
+                (self.record)(active.number, active.good);
             }
         }
-        let synced = self.disk.sync(&active.file).map_err(Error::from);
-        // A body is known to be void before its pledge is broken: see `placed`.
-        self.placed.decided(&synced);
-        match &synced {
-            Ok(()) => {
-                self.syncs.fetch_add(1, Ordering::Relaxed);
-                active.good = end;
-                if active.good - active.recorded >= RECORD_EVERY_BYTES {
-                    active.recorded = active.good;
-                    (self.record)(active.number, active.good);
-                }
-            }
-            Err(_) => self.abandon(),
+        self.placing.placed.kept(debt.pledge().number());
+        // First, because somebody else goes on with that.
+        debt.settle(Ok(()));
+        items.into_iter().for_each(|item| item.answer(&Ok(())));
+    }
+
+    /// The group could not be made durable: neither it nor what has a place behind it counts, and nothing more is appended here.
+    fn broken(&mut self, group: Group, error: Error) {
+        let mut queue = lock(&self.queue.0);
+        queue.open = None;
+        let behind = std::mem::take(&mut queue.groups);
+        if let Some(active) = &self.active {
+            // Bodies are known to be void before their pledges are broken, and before another segment is begun: see `placed`.
+            self.placing.placed.void(active.number, group.from, &error);
         }
-        for (job, place) in later {
-            job.answer(synced.as_ref().map(|()| place).map_err(Error::again));
+        drop(queue);
+        self.abandon();
+        for group in std::iter::once(group).chain(behind) {
+            group.debt.settle(Err(error.again()));
+            group.items.into_iter().for_each(|item| item.answer(&Err(error.again())));
         }
-        debt.settle(synced);
     }
 
     fn begin_segment(&self) -> Result<Active, Error> {

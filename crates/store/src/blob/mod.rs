@@ -10,9 +10,11 @@ mod append;
 mod dead;
 pub(crate) mod frame;
 mod placed;
+mod window;
 mod write;
 
 pub(crate) use dead::Dead;
+pub use window::Window;
 pub use write::BodyWriter;
 
 use crate::disk::Disk;
@@ -114,6 +116,7 @@ impl Bodies {
             None => None,
         };
         let placed = Arc::<Placed>::default();
+        let segment_bytes_max = options.segment_bytes_max;
         let shared = Arc::new_cyclic(|weak| Shared {
             dir: blobs,
             spool,
@@ -122,7 +125,7 @@ impl Bodies {
             next_segment: AtomicU64::new(last + 1),
             next_spool: AtomicU64::new(0),
             files: Mutex::default(),
-            appender: Appender::new(weak.clone(), resumed, placed.clone(), record, nudge),
+            appender: Appender::new(weak.clone(), resumed, placed.clone(), segment_bytes_max, record, nudge),
             condemned: RwLock::new(Condemned { segments: BTreeSet::new(), placed }),
             dead: Dead::default(),
         });

@@ -6,7 +6,7 @@
 use super::{BodyRef, lock};
 use crate::Error;
 use crate::pledge::Pledge;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 /// See above.
@@ -15,8 +15,8 @@ pub(super) struct Placed(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// What is written and about to be synced: everything of a segment from an offset on.
-    open: Option<(u64, u64, Arc<Pledge>)>,
+    /// What is about to be written and synced, in this order: of a segment everything from an offset on, as far as the next one.
+    given: VecDeque<(u64, u64, Arc<Pledge>)>,
     /// Void places by their first segment. Segments that failed one after the other without a success in between
     /// share an entry, so that a dead disk fills no memory.
     void: BTreeMap<u64, Void>,
@@ -34,16 +34,23 @@ struct Void {
 }
 
 impl Placed {
-    /// Everything of `segment` from `offset` on is written.
-    pub(super) fn written(&self, segment: u64, offset: u64, pledge: Arc<Pledge>) {
-        lock(&self.0).open = Some((segment, offset, pledge));
+    /// Whatever gets a place in `segment` from `offset` on will be durable when `pledge` is kept.
+    pub(super) fn given(&self, segment: u64, offset: u64, pledge: Arc<Pledge>) {
+        lock(&self.0).given.push_back((segment, offset, pledge));
     }
 
-    /// It is durable, or void.
-    pub(super) fn decided(&self, outcome: &Result<(), Error>) {
+    /// The pledge of this number and those before it are kept.
+    pub(super) fn kept(&self, number: u64) {
         let mut state = lock(&self.0);
-        let Some((segment, offset, _)) = state.open.take() else { return };
-        let Err(error) = outcome else { return };
+        while state.given.front().is_some_and(|(_, _, pledge)| pledge.number() <= number) {
+            state.given.pop_front();
+        }
+    }
+
+    /// Everything of `segment` from `offset` on is void, and no other place is given.
+    pub(super) fn void(&self, segment: u64, offset: u64, error: &Error) {
+        let mut state = lock(&self.0);
+        state.given.clear();
         let error = error.again();
         match state.void.last_entry() {
             Some(mut last)
@@ -67,9 +74,9 @@ impl Placed {
         {
             return Err(void.error.again());
         }
-        let open =
-            state.open.as_ref().filter(|(segment, from, _)| body.segment == *segment && body.offset >= *from);
-        Ok(open.map(|(_, _, pledge)| pledge.clone()))
+        let mut given = state.given.iter().rev();
+        let found = given.find(|(segment, from, _)| body.segment == *segment && body.offset >= *from);
+        Ok(found.map(|(_, _, pledge)| pledge.clone()))
     }
 }
 
@@ -85,12 +92,17 @@ mod tests {
     #[test]
     fn what_is_written_rests_on_its_pledge_and_what_failed_is_void() {
         let placed = Placed::default();
-        let round = |segment, offset, kept| {
-            let debt = Debt::new(1, Arc::new(|| ()));
-            placed.written(segment, offset, debt.pledge());
+        let mut number = 0;
+        let mut round = |segment, offset, kept| {
+            number += 1;
+            let debt = Debt::new(number, Arc::new(|| ()));
+            placed.given(segment, offset, debt.pledge());
             assert_eq!(placed.standing(&at(segment, offset)).unwrap(), Some(debt.pledge()));
             assert_eq!(placed.standing(&at(segment + 1, offset)).unwrap(), None);
-            placed.decided(&if kept { Ok(()) } else { Err(Error::DiskFull) });
+            match kept {
+                true => placed.kept(number),
+                false => placed.void(segment, offset, &Error::DiskFull),
+            }
         };
         round(1, 0, true);
         assert_eq!(placed.standing(&at(1, 0)).unwrap(), None);
@@ -106,5 +118,28 @@ mod tests {
         round(101, 0, false);
         assert!(placed.standing(&at(99, 0)).is_err() && placed.standing(&at(101, 7)).is_err());
         assert!(placed.standing(&at(100, 0)).unwrap().is_none() && placed.standing(&at(102, 0)).is_ok());
+    }
+
+    #[test]
+    fn each_place_has_the_pledge_of_its_group() {
+        let placed = Placed::default();
+        let debts: Vec<Debt> = (1..=3).map(|number| Debt::new(number, Arc::new(|| ()))).collect();
+        for (debt, from) in debts.iter().zip([100, 200, 300]) {
+            placed.given(7, from, debt.pledge());
+        }
+        let standing = |offset| placed.standing(&at(7, offset)).unwrap();
+        assert_eq!(
+            [99, 100, 199, 250, 300].map(standing).map(|found| found.map(|pledge| pledge.number())),
+            [None, Some(1), Some(1), Some(2), Some(3)]
+        );
+        placed.kept(1);
+        assert_eq!(
+            [100, 250].map(standing).map(|found| found.map(|pledge| pledge.number())),
+            [None, Some(2)]
+        );
+        placed.void(7, 200, &Error::DiskFull);
+        assert!(placed.standing(&at(7, 199)).is_ok_and(|found| found.is_none()));
+        assert!(placed.standing(&at(7, 200)).is_err() && placed.standing(&at(7, 999)).is_err());
+        assert!(placed.standing(&at(8, 0)).is_ok_and(|found| found.is_none()));
     }
 }

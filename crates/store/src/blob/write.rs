@@ -107,7 +107,8 @@ impl BodyWriter {
     }
 
     /// Gives the body its place. It becomes durable at once or soon: every change of this store that refers to it is answered
-    /// `Ok` only when it is, and fails if it could not be made so. Until then it may be read, and nobody may be told that it is kept.
+    /// `Ok` only when it is, and fails if it could not be made so. Until then it may not be there to be read, and nobody may be told
+    /// that it is kept.
     pub async fn place(self) -> Result<BodyRef, Error> {
         self.finish_until(Until::Placed).await
     }

@@ -8,8 +8,9 @@
 //! bad one spoils no other. Versions are remembered by the writer; nobody else writes
 //! (`lock` sees to it).
 //!
-//! While it waits for a pledge, the group grows by what has come meanwhile and rests on nothing later; so bodies
-//! are synced while the rows that refer to them are written.
+//! A batch waits until what it rests on is decided, and what comes meanwhile waits with it: when the word is given, all that can
+//! be committed is one group. The writer is not woken before: to wake a thread for each batch, only to find that it has to wait, costs
+//! more than to write the rows.
 //!
 //! Readers have connections of their own from a pool. Checkpoints: see `checkpoint`.
 
@@ -77,16 +78,20 @@ struct Queue {
 }
 
 impl Queue {
-    /// The first of those that wait: none that rests on a later pledge than the one of this number, and no
-    /// more than go into a transaction that holds so many batches and octets already.
-    fn take(&mut self, pledge: u64, batches: usize, mut bytes: usize) -> Vec<Request> {
+    /// True if the first of those that wait can be committed now.
+    fn is_ready(&self) -> bool {
+        self.waiting.first().is_some_and(|first| first.batch.undecided().is_none())
+    }
+
+    /// The first of those that wait, as many as can be committed now and go into one transaction.
+    fn take(&mut self) -> Vec<Request> {
+        let mut bytes = 0;
         let fits = |request: &&Request| {
             let room = bytes == 0 || bytes < GROUP_BYTES_MAX;
             bytes += request.batch.bytes();
-            room && request.batch.undecided().is_none_or(|on| on.number() <= pledge)
+            room && request.batch.undecided().is_none()
         };
-        let count =
-            self.waiting.iter().take(GROUP_BATCHES_MAX.saturating_sub(batches)).take_while(fits).count();
+        let count = self.waiting.iter().take(GROUP_BATCHES_MAX).take_while(fits).count();
         if count == self.waiting.len() {
             std::mem::take(&mut self.waiting)
         } else {
@@ -193,18 +198,21 @@ impl Engine for Embedded {
             return;
         }
         queue.waiting.push(Request { partition, expected, batch, done });
-        // While the writer is at work it looks again before it sleeps; it needs one wake-up at most.
-        let first = queue.waiting.len() == 1;
+        // While the writer is at work it looks again before it sleeps; it needs one wake-up at most. What rests on a pledge that is
+        // not decided has it from `nudge`, which comes after this, since it needs the lock.
+        let wake = queue.waiting.len() == 1 && queue.is_ready();
         drop(queue);
-        if first {
+        if wake {
             self.shared.wake_writer.notify_one();
         }
     }
 
     fn nudge(&self) {
         // Under the lock, so that a writer that has just looked is asleep by now and hears it.
-        let _held = lock(&self.shared.queue);
-        self.shared.wake_writer.notify_one();
+        let ready = lock(&self.shared.queue).is_ready();
+        if ready {
+            self.shared.wake_writer.notify_one();
+        }
     }
 
     fn verify(&self) -> Result<Vec<String>, Error> {
@@ -337,42 +345,22 @@ impl Writer {
         }
     }
 
-    /// Waits for batches and takes as many as go into one transaction. True: the engine closes.
+    /// Waits for batches that can be committed and takes as many as go into one transaction. True: the engine closes.
     fn next_group(&self) -> (Vec<Request>, bool) {
         let mut queue = lock(&self.shared.queue);
-        while queue.waiting.is_empty() && !queue.closing {
+        while !queue.is_ready() && !(queue.closing && queue.waiting.is_empty()) {
             queue = self.shared.wake_writer.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
         let closing = queue.closing;
-        // What can be committed now does not wait for what cannot.
-        let pledge = queue.waiting.first().and_then(|request| request.batch.undecided());
-        let pledge = pledge.map_or(0, |pledge| pledge.number());
-        (queue.take(pledge, 0, 0), closing)
+        (queue.take(), closing)
     }
 
-    /// Waits until what `group` rests on is decided. True: before that, more have come into the group.
-    fn await_pledges(&self, group: &mut Vec<Request>) -> bool {
-        let undecided = group.iter().filter_map(|request| request.batch.undecided());
-        let Some(last) = undecided.max_by_key(|pledge| pledge.number()).cloned() else { return false };
-        let mut queue = lock(&self.shared.queue);
-        while !last.is_decided() {
-            let bytes = group.iter().map(|request| request.batch.bytes()).sum();
-            let more = queue.take(last.number(), group.len(), bytes);
-            if !more.is_empty() {
-                group.extend(more);
-                return true;
-            }
-            queue = self.shared.wake_writer.wait(queue).unwrap_or_else(PoisonError::into_inner);
-        }
-        false
-    }
-
-    fn commit_group(&mut self, mut group: Vec<Request>) {
+    fn commit_group(&mut self, group: Vec<Request>) {
         let wanted = self.shared.pages_wanted.swap(0, Ordering::SeqCst);
         if wanted != 0 {
             drop(self.db.pragma_update_and_check(None, "max_page_count", wanted as i64, |_| Ok(())));
         }
-        match self.try_group(&mut group) {
+        match self.try_group(&group) {
             Ok(outcomes) => answer(group, outcomes),
             Err(error) if group.len() == 1 => {
                 tracing::warn!(%error, "a commit failed");
@@ -381,8 +369,8 @@ impl Writer {
             Err(error) => {
                 tracing::warn!(%error, batches = group.len(), "a group failed; trying each by itself");
                 for request in group {
-                    let mut one = vec![request];
-                    match self.try_group(&mut one) {
+                    let one = vec![request];
+                    match self.try_group(&one) {
                         Ok(outcomes) => answer(one, outcomes),
                         Err(error) => {
                             for request in one {
@@ -404,8 +392,8 @@ impl Writer {
         }
     }
 
-    /// Commits all of `group`, and of what comes into it, that do not conflict; on an error none is applied.
-    fn try_group(&mut self, group: &mut Vec<Request>) -> Result<Vec<Result<u64, CommitError>>, Error> {
+    /// Commits all of `group` that do not conflict; on an error none is applied.
+    fn try_group(&mut self, group: &[Request]) -> Result<Vec<Result<u64, CommitError>>, Error> {
         let applied = self.apply_group(group);
         if applied.is_err() {
             self.versions.clear();
@@ -418,27 +406,18 @@ impl Writer {
         applied
     }
 
-    fn apply_group(&mut self, group: &mut Vec<Request>) -> Result<Vec<Result<u64, CommitError>>, Error> {
-        self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let mut outcomes = Vec::with_capacity(group.len());
-        loop {
-            self.write(&group[outcomes.len()..], &mut outcomes)?;
-            if !self.await_pledges(group) {
-                break;
-            }
-        }
+    fn apply_group(&mut self, group: &[Request]) -> Result<Vec<Result<u64, CommitError>>, Error> {
         group.iter().try_for_each(|request| request.batch.kept())?;
+        self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let outcomes = self.write(group)?;
         self.db.prepare_cached("COMMIT")?.execute([])?;
         self.shared.syncs.fetch_add(1, Ordering::Relaxed);
         Ok(outcomes)
     }
 
     /// Writes the rows of `requests`, in the transaction that is open.
-    fn write(
-        &mut self,
-        requests: &[Request],
-        outcomes: &mut Vec<Result<u64, CommitError>>,
-    ) -> Result<(), Error> {
+    fn write(&mut self, requests: &[Request]) -> Result<Vec<Result<u64, CommitError>>, Error> {
+        let mut outcomes = Vec::with_capacity(requests.len());
         let db = &self.db;
         let (mut put, mut delete) = (db.prepare_cached(PUT)?, db.prepare_cached(DELETE)?);
         for request in requests {
@@ -469,7 +448,7 @@ impl Writer {
             }
             outcomes.push(Ok(version));
         }
-        Ok(())
+        Ok(outcomes)
     }
 }
 

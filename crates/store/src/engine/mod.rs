@@ -173,9 +173,24 @@ pub(crate) async fn commit(
     expected: Option<u64>,
     batch: Batch,
 ) -> Result<u64, CommitError> {
+    commit_then(engine, partition, expected, batch, || ()).await
+}
+
+/// The same; `then` is called, whatever came of it, before anybody is told, also if nobody waits any more.
+pub(crate) async fn commit_then(
+    engine: &dyn Engine,
+    partition: u64,
+    expected: Option<u64>,
+    batch: Batch,
+    then: impl FnOnce() + Send + 'static,
+) -> Result<u64, CommitError> {
     let (tell, told) = tokio::sync::oneshot::channel();
-    // Who no longer listens does not need the answer.
-    engine.commit(partition, expected, batch, Box::new(move |result| drop(tell.send(result))));
+    let done = move |result| {
+        then();
+        // Who no longer listens does not need the answer.
+        drop(tell.send(result));
+    };
+    engine.commit(partition, expected, batch, Box::new(done));
     told.await.unwrap_or(Err(CommitError::Store(Error::Closed)))
 }
 

@@ -13,7 +13,7 @@
 mod rules;
 
 use super::address::{Folded, domain_name, fold, split};
-use super::routing;
+use super::routing::{self, Routes};
 use crate::account::{Accounts, INBOX, SPECIAL_MAILBOXES, Uses, birth, check_name};
 use crate::engine::{self, Batch, CommitError, Engine, Snapshot};
 use crate::{Error, key, row};
@@ -191,11 +191,13 @@ struct Shared {
     accounts: Arc<Accounts>,
     /// Changes are rare and made one at a time.
     changing: tokio::sync::Mutex<()>,
+    routes: Arc<Routes>,
 }
 
 impl Directory {
     pub(crate) fn new(engine: Arc<dyn Engine>, accounts: Arc<Accounts>) -> Directory {
-        Directory { shared: Arc::new(Shared { engine, accounts, changing: tokio::sync::Mutex::new(()) }) }
+        let (changing, routes) = (tokio::sync::Mutex::new(()), Arc::default());
+        Directory { shared: Arc::new(Shared { engine, accounts, changing, routes }) }
     }
 
     /// The domain of that name (any letter case, U-labels too).
@@ -262,7 +264,7 @@ impl Directory {
     /// Where mail for `local@domain` goes: account, alias, sub-address, catch-all, in this order.
     /// `postmaster` that is none of these goes to the domain's first account (RFC 5321 4.5.1).
     pub fn route(&self, local: &str, domain: &str) -> Result<Route, Error> {
-        routing::route(&*self.snapshot()?, local, domain)
+        self.shared.routes.get(local, domain, || routing::route(&*self.snapshot()?, local, domain))
     }
 
     /// The account with exactly this main address (letter case as the domain says).
@@ -494,7 +496,11 @@ impl Directory {
                 make(&*snapshot, &mut batch)?;
                 snapshot.version(key::SYSTEM)?
             };
-            match engine::commit(&*self.shared.engine, key::SYSTEM, Some(version), batch).await {
+            // Counted where it is committed: who waits for it may have gone.
+            let routes = self.shared.routes.clone();
+            let counted = move || routes.changed();
+            match engine::commit_then(&*self.shared.engine, key::SYSTEM, Some(version), batch, counted).await
+            {
                 Ok(_) => return Ok(()),
                 // Another change came between, one that a dropped caller had begun.
                 Err(CommitError::Conflict) => {}

@@ -6,12 +6,73 @@ use super::directory::{AccountRecord, Route};
 use crate::engine::Snapshot;
 use crate::{Error, key, row};
 use proto::proof::AccountId;
+use std::collections::HashMap;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How deep aliases may lead to aliases.
 const DEPTH_MAX: usize = 10;
 /// Accounts and remote addresses that one address leads to.
 const TARGETS_MAX: usize = 2000;
+
+/// Routes that are remembered.
+const ROUTES_MAX: usize = 4096;
+/// Octets of an address whose route is remembered, and accounts that it may lead to.
+const ROUTE_BYTES_MAX: usize = 256;
+const ROUTE_ACCOUNTS_MAX: usize = 4;
+
+/// Where addresses were found to lead, for as long as nothing changes in the directory: mail comes again and again for the same
+/// ones, and each change of any account makes the engine read its pages anew.
+///
+/// What must hold: a change is counted (`changed`) after it was committed and before anybody is told that it was; what was looked
+/// up before is not believed from then on. Only what leads to accounts is kept, so that strangers cannot fill it with names.
+#[derive(Debug, Default)]
+pub(super) struct Routes {
+    changes: AtomicU64,
+    known: Mutex<HashMap<String, (u64, Vec<AccountRecord>)>>,
+}
+
+impl Routes {
+    /// Something in the directory has changed.
+    pub(super) fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// What is remembered, or else what `look` finds.
+    pub(super) fn get(
+        &self,
+        local: &str,
+        domain: &str,
+        look: impl FnOnce() -> Result<Route, Error>,
+    ) -> Result<Route, Error> {
+        let changes = self.changes.load(Ordering::SeqCst);
+        let address = format!("{local}@{domain}");
+        if let Some((at, accounts)) = self.lock().get(&address)
+            && *at == changes
+        {
+            return Ok(Route::To { accounts: accounts.clone(), remote: Vec::new() });
+        }
+        let route = look()?;
+        if let Route::To { accounts, remote } = &route
+            && remote.is_empty()
+            && accounts.len() <= ROUTE_ACCOUNTS_MAX
+            && address.len() <= ROUTE_BYTES_MAX
+        {
+            let mut known = self.lock();
+            if known.len() >= ROUTES_MAX {
+                known.clear();
+            }
+            known.insert(address, (changes, accounts.clone()));
+        }
+        Ok(route)
+    }
+
+    /// Nothing is left half done by a panic in any critical section here.
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, (u64, Vec<AccountRecord>)>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Under which keys the address is looked up; `None`: the domain is not ours.
 pub(crate) fn folded(snapshot: &dyn Snapshot, local: &str, domain: &str) -> Result<Option<Folded>, Error> {
@@ -160,4 +221,53 @@ fn first_account(snapshot: &dyn Snapshot, domain: &str) -> Result<Option<Account
     let Some(id) = lowest else { return Ok(None) };
     let record = snapshot.get(key::SYSTEM, &key::account(AccountId(id)))?;
     record.map(|bytes| row::decode_account(&bytes)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(id: u64) -> AccountRecord {
+        AccountRecord {
+            id: AccountId(id),
+            address: format!("{id}@example.test"),
+            name: String::new(),
+            enabled: true,
+            quota_bytes: None,
+            quota_messages: None,
+            created: 0,
+        }
+    }
+
+    #[test]
+    fn a_route_is_remembered_until_something_changes() {
+        let routes = Routes::default();
+        let to = |id| Route::To { accounts: vec![record(id)], remote: Vec::new() };
+        let none = || -> Result<Route, Error> { panic!("it was looked up again") };
+        assert_eq!(routes.get("a", "example.test", || Ok(to(1))).unwrap(), to(1));
+        assert_eq!(routes.get("a", "example.test", none).unwrap(), to(1));
+        assert_eq!(routes.get("b", "example.test", || Ok(to(2))).unwrap(), to(2));
+        routes.changed();
+        assert_eq!(routes.get("a", "example.test", || Ok(Route::NoSuchUser)).unwrap(), Route::NoSuchUser);
+        assert_eq!(routes.get("a", "example.test", || Ok(to(3))).unwrap(), to(3), "nobody is not remembered");
+        // What was looked up before a change is not believed after it.
+        let while_changing = routes.get("c", "example.test", || {
+            routes.changed();
+            Ok(to(4))
+        });
+        assert_eq!(while_changing.unwrap(), to(4));
+        assert_eq!(routes.get("c", "example.test", || Ok(to(5))).unwrap(), to(5));
+    }
+
+    #[test]
+    fn not_more_is_remembered_than_stated() {
+        let routes = Routes::default();
+        for n in 0..3 * ROUTES_MAX {
+            let local = n.to_string();
+            routes
+                .get(&local, "example.test", || Ok(Route::To { accounts: Vec::new(), remote: Vec::new() }))
+                .unwrap();
+        }
+        assert!(routes.lock().len() <= ROUTES_MAX);
+    }
 }

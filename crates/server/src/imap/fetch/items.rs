@@ -14,6 +14,7 @@ use proto::machine::Machine;
 use proto::message::gist::Gist;
 use std::fmt::Write as _;
 use store::account::{DetailRef, MessageRow};
+use store::blob::Window;
 
 /// Octets of an encoded part up to which it is decoded in memory, once, instead of once to count and once to send.
 const DECODE_BYTES_MAX: u64 = 256 << 10;
@@ -69,13 +70,15 @@ pub(super) struct Writer<'a> {
     /// The flags written last, with their text: neighbours mostly have the same.
     flags: (u64, Vec<u8>),
     scratch: Vec<u8>,
+    /// Neighbours mostly lie side by side.
+    window: Window,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(plan: &'a Plan) -> Writer<'a> {
         let mut text = Vec::new();
         encode::flags(0, &plan.told.mailbox.keywords, &mut text);
-        Writer { plan, flags: (0, text), scratch: Vec::new() }
+        Writer { plan, flags: (0, text), scratch: Vec::new(), window: Window::default() }
     }
 
     /// A message of which only the view's columns are asked.
@@ -217,6 +220,15 @@ impl<'a> Writer<'a> {
         wire: &mut Wire<'_>,
         sent: &mut bool,
     ) -> Result<(), Broken> {
+        if let Some(prefix) = detail.prefix.get(octets.prefix.clone())
+            && let Some(body) = self.window.get(&self.plan.bodies, &detail.body, octets.body.clone())
+        {
+            let out = s.machine.output();
+            out.extend_from_slice(prefix);
+            out.extend_from_slice(body);
+            *sent |= out.len() >= FLUSH_BYTES;
+            return Ok(pace(&mut s.machine, Some(&mut *wire)).await?);
+        }
         let mut reader = Reader::new(&self.plan.bodies, detail, octets);
         let mut left = octets.len();
         while let Some(piece) = reader.next().await? {
