@@ -317,16 +317,11 @@ struct Writer {
 
 impl Writer {
     fn run(mut self) {
-        loop {
-            let (group, last) = self.next_group();
-            if !group.is_empty() {
-                if self.shared.finish_log.swap(false, Ordering::Relaxed) {
-                    self.finish_log();
-                }
-                self.commit_group(group);
-            } else if last {
-                break;
+        while let Some(group) = self.next_group() {
+            if self.shared.finish_log.swap(false, Ordering::Relaxed) {
+                self.finish_log();
             }
+            self.commit_group(group);
         }
         if let Err(error) = self.db.wal_checkpoint_v2(None::<&str>, CheckpointMode::TRUNCATE) {
             tracing::warn!(%error, "the last checkpoint failed; the log is replayed at the next start");
@@ -345,14 +340,16 @@ impl Writer {
         }
     }
 
-    /// Waits for batches that can be committed and takes as many as go into one transaction. True: the engine closes.
-    fn next_group(&self) -> (Vec<Request>, bool) {
+    /// Waits for batches that can be committed and takes as many as go into one transaction. `None`: the engine closes.
+    fn next_group(&self) -> Option<Vec<Request>> {
         let mut queue = lock(&self.shared.queue);
-        while !queue.is_ready() && !(queue.closing && queue.waiting.is_empty()) {
+        while !queue.is_ready() {
+            if queue.closing && queue.waiting.is_empty() {
+                return None;
+            }
             queue = self.shared.wake_writer.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
-        let closing = queue.closing;
-        (queue.take(), closing)
+        Some(queue.take())
     }
 
     fn commit_group(&mut self, group: Vec<Request>) {
