@@ -2,7 +2,7 @@
 
 use crate::help::*;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use store::account::{Account, Refused};
 use store::system::pending::{Entry, Recipient};
 use store::{Compacted, Error, Store};
@@ -95,17 +95,30 @@ fn readers_and_writers_do_not_notice() {
         fill(&store, &account, 60).await;
         let inbox = account.view("INBOX").unwrap().unwrap().mailbox.id;
         let stop = Arc::new(AtomicBool::new(false));
-        let readers: Vec<_> = (0..3)
-            .map(|_| {
+        let passes: Vec<Arc<AtomicU64>> = (0..3).map(|_| Arc::default()).collect();
+        let readers: Vec<_> = passes
+            .iter()
+            .map(|passes| {
                 let (store, account, stop) = (store.clone(), account.clone(), stop.clone());
+                let passes = passes.clone();
                 tokio::spawn(async move {
                     while !stop.load(Ordering::Relaxed) {
                         all_there(&store, &account, (1..=6).map(|n| n * 10)).await;
+                        passes.fetch_add(1, Ordering::Relaxed);
                     }
                 })
             })
             .collect();
         for round in 0..10 {
+            // The grace time is one round here, and no read takes longer than the grace time.
+            for passes in &passes {
+                let upto = passes.load(Ordering::Relaxed) + 2;
+                while passes.load(Ordering::Relaxed) < upto
+                    && !readers.iter().any(|reader| reader.is_finished())
+                {
+                    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                }
+            }
             let gone: Vec<u32> = (1..=60).filter(|uid| uid % 10 != 0).collect();
             account.expunge(inbox, &gone).await.unwrap();
             let compacting = store.clone();
