@@ -63,6 +63,8 @@ pub(crate) const GRAVE: u8 = b'N';
 pub(crate) const ACL: u8 = b'A';
 /// Tag of notes on mailboxes.
 pub(crate) const NOTE: u8 = b'O';
+/// Tag of what guests have seen.
+pub(crate) const MARK: u8 = b'P';
 /// Tag of marks of mailboxes whose rows are to be removed.
 pub(crate) const REMAINS: u8 = b'R';
 /// Tag of subscriptions.
@@ -70,7 +72,7 @@ pub(crate) const SUBSCRIPTION: u8 = b'S';
 
 /// Tags of all rows that begin with a mailbox's id and go with the mailbox. Its own row is not among them,
 /// nor are graves, which go by themselves.
-pub(crate) const OF_MAILBOX: [u8; 5] = [TAIL, RECORD, DETAIL, ACL, NOTE];
+pub(crate) const OF_MAILBOX: [u8; 6] = [TAIL, RECORD, DETAIL, ACL, NOTE, MARK];
 
 /// The account's head.
 pub(crate) fn head() -> Vec<u8> {
@@ -131,6 +133,28 @@ pub(crate) fn notes(id: MailboxId, whose: AccountId) -> Vec<u8> {
 /// A note.
 pub(crate) fn note(id: MailboxId, whose: AccountId, entry: &str) -> Vec<u8> {
     tagged(NOTE, &[&id.0.to_be_bytes(), &whose.0.to_be_bytes(), entry.as_bytes()])
+}
+/// What a guest has seen of a mailbox begins so.
+pub(crate) fn marks(id: MailboxId, guest: AccountId) -> Vec<u8> {
+    of_guest(MARK, id, guest)
+}
+/// All rows with `tag` (of marks, or of notes) that are one account's own in a mailbox begin so.
+pub(crate) fn of_guest(tag: u8, id: MailboxId, guest: AccountId) -> Vec<u8> {
+    tagged(tag, &[&id.0.to_be_bytes(), &guest.0.to_be_bytes()])
+}
+/// The lowest key that is above all that begin with `prefix`, which is not of `0xff` alone.
+pub(crate) fn after(mut prefix: Vec<u8>) -> Vec<u8> {
+    while let Some(last) = prefix.pop() {
+        if let Some(next) = last.checked_add(1) {
+            prefix.push(next);
+            break;
+        }
+    }
+    prefix
+}
+/// The same of some neighbouring UIDs.
+pub(crate) fn mark(id: MailboxId, guest: AccountId, block: u32) -> Vec<u8> {
+    tagged(MARK, &[&id.0.to_be_bytes(), &guest.0.to_be_bytes(), &block.to_be_bytes()])
 }
 /// A grave: ranges of UIDs that are gone and whose details are still to be removed. The version is that of the commit that removed the
 /// messages, which may dig several. `moved`: their bodies live on elsewhere.
@@ -279,7 +303,7 @@ mod tests {
     #[test]
     fn golden() {
         let m = MailboxId(0x0102_0304);
-        let golden: [(Vec<u8>, &[u8]); 27] = [
+        let golden: [(Vec<u8>, &[u8]); 28] = [
             (head(), b"B"),
             (mailbox(m), b"C\x01\x02\x03\x04"),
             (name("INBOX"), b"DINBOX"),
@@ -291,6 +315,7 @@ mod tests {
             (grave(m, 5, 6, true), b"N\x01\x02\x03\x04\0\0\0\0\0\0\0\x05\0\0\0\x06\x01"),
             (acl(m), b"A\x01\x02\x03\x04"),
             (note(m, AccountId(3), "/a"), b"O\x01\x02\x03\x04\0\0\0\0\0\0\0\x03/a"),
+            (mark(m, AccountId(3), 2), b"P\x01\x02\x03\x04\0\0\0\0\0\0\0\x03\0\0\0\x02"),
             (remains(m), b"R\x01\x02\x03\x04"),
             (subscription("a/b"), b"Sa/b"),
             (share("a@x.test", AccountId(3)), b"ha@x.test\0\0\0\0\0\0\0\0\x03"),
@@ -311,6 +336,7 @@ mod tests {
         for (made, expected) in golden {
             assert_eq!(made, expected);
         }
+        assert_eq!(after(marks(m, AccountId(255))), b"P\x01\x02\x03\x04\0\0\0\0\0\0\x01");
         assert_eq!(number32(&tail(m, 5), 5), Some(5));
         assert_eq!(number64(&change(7), 1), Some(7));
         assert_eq!(number32(b"E\0", 1), None);

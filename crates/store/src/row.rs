@@ -5,11 +5,13 @@
 
 mod detail;
 mod domain;
+mod mark;
 
 pub(crate) use detail::{
     Front, decode_detail, decode_detail_ref, decode_unpacked_detail, encode_detail_ref, unpacked_detail,
 };
 pub(crate) use domain::{decode_domain, decode_exception, encode_domain, encode_exception};
+pub(crate) use mark::{MARK_UIDS, Mark, Marks, decode_marks, encode_marks, mark_block};
 
 use crate::Error;
 use crate::account::{Flags, Mailbox, MailboxId, MessageRow, Rights, Uses};

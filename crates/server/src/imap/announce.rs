@@ -193,10 +193,15 @@ pub(crate) async fn tell(
     let held = !Arc::ptr_eq(&selected.told, &selected.view);
     let numbers = if moves { now.clone() } else { selected.view.clone() };
     selected.view = numbers.clone();
-    selected.told = now.clone();
+    let before = std::mem::replace(&mut selected.told, now.clone());
     let keywords = now.mailbox.keywords.clone();
+    let is_guest = selected.account.is_guests();
     for seq in changed {
         let Some(row) = now.row(seq) else { continue };
+        if is_guest && !style.modseq && flags_in(&before, row.uid) == Some(row.flags) {
+            // What the owner has seen is not shown to guests; that something changed shows in the MODSEQ alone.
+            continue;
+        }
         // A message that waits to be announced has no number yet.
         let seq = if moves { Some(seq) } else { numbers.seq(row.uid) };
         let Some(seq) = seq else { continue };
@@ -219,6 +224,10 @@ pub(crate) async fn tell(
         context::moved(s, &now, &diff).await;
     }
     Ok(())
+}
+
+fn flags_in(view: &View, uid: u32) -> Option<Flags> {
+    view.seq(uid).and_then(|seq| view.row(seq)).map(|row| row.flags)
 }
 
 /// FLAGS and PERMANENTFLAGS when there are keywords that the client has not heard of (RFC 9051 7.3.5).

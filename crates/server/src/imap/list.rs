@@ -109,7 +109,7 @@ async fn answer(s: &mut ImapSession, list: &List, wire: &mut Wire<'_>) -> Result
 async fn beside(s: &mut ImapSession, list: &List, node: &Node) -> Result<(), No> {
     let Some(found) = &node.found else { return Ok(()) };
     if !list.return_status.is_empty() && found.rights.holds(right::READ) {
-        status::write(s, &node.name, &found.account, &found.mailbox, &list.return_status);
+        status::write(s, &node.name, found, &list.return_status).await?;
     }
     if list.return_my_rights {
         acl::write_mine(s, &node.name, found.rights);

@@ -1,7 +1,7 @@
 //! From the name that a client says to an account, a mailbox and what the user may do with it.
 //!
 //! Own mailboxes have their own names; those that others of the domain share stand below `Other Users/ADDRESS/`
-//! (RFC 2342). What must hold: an answer to a user without the right `l` is the same as that for a mailbox that does not
+//! (RFC 2342), opened as their guest: whether a message was seen is each user's own (RFC 9051 2.3.2 leaves that open). What must hold: an answer to a user without the right `l` is the same as that for a mailbox that does not
 //! exist (RFC 4314 section 4), and nothing tells whether an account exists.
 
 use super::no::{No, blocking};
@@ -192,7 +192,7 @@ impl Seeker {
         }
         match self.store.directory().account_by_address(address)? {
             Some(record) if record.id != self.account.id() => Ok(Place::Other {
-                account: self.store.account(record.id),
+                account: self.store.account(record.id).seen_by(self.account.id()),
                 owner: record.address,
                 name: canonical(rest.to_owned()),
             }),
@@ -223,7 +223,7 @@ impl Seeker {
             if !same_domain(&record.address, &self.address) {
                 continue;
             }
-            let account = self.store.account(id);
+            let account = self.store.account(id).seen_by(self.account.id());
             for (mailbox, rights) in account.shared_with(&self.address)? {
                 if !rights.holds(right::LOOKUP) {
                     continue;

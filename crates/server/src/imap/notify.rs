@@ -194,7 +194,7 @@ async fn tell_others(s: &mut ImapSession, wire: &mut Wire<'_>) -> Result<(), No>
     let changes = registered.seen.compare(&look, &registered.plan);
     registered.seen = Seen::of(look);
     for change in changes {
-        write(s, &change);
+        write(s, &change).await?;
         if s.machine.output().len() >= FLUSH_BYTES && wire.flush(s.machine.output()).await.is_err() {
             return Ok(());
         }
@@ -227,7 +227,7 @@ async fn register(
     }
     registered.seen = Seen::of(look);
     for state in states {
-        write(s, &state);
+        write(s, &state).await?;
         if s.machine.output().len() >= FLUSH_BYTES && wire.flush(s.machine.output()).await.is_err() {
             return Ok(());
         }
@@ -272,7 +272,7 @@ async fn look(s: &ImapSession) -> Result<Look, No> {
     blocking(move || Look::now(&seeker, &plan, whose, open)).await
 }
 
-fn write(s: &mut ImapSession, change: &Change) {
+async fn write(s: &mut ImapSession, change: &Change) -> Result<(), No> {
     let utf8 = s.machine.enabled().utf8_names();
     let rev2 = s.machine.enabled().rev2;
     match change {
@@ -282,7 +282,7 @@ fn write(s: &mut ImapSession, change: &Change) {
             if s.machine.enabled().condstore {
                 items.push(StatusItem::HighestModSeq);
             }
-            status::write(s, name, &found.account, &found.mailbox, &items);
+            return status::write(s, name, found, &items).await;
         }
         Change::Name { name, attributes, old } => {
             let mut more = Vec::new();
@@ -304,6 +304,7 @@ fn write(s: &mut ImapSession, change: &Change) {
             out.extend_from_slice(b"\r\n");
         }
     }
+    Ok(())
 }
 
 /// Items of MessageNew, none of which sets `\Seen` (section 5.2).

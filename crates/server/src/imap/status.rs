@@ -1,12 +1,12 @@
-//! STATUS (RFC 9051 6.3.11, RFC 8438, 7162, 8474, 7889, 9208): counters of the mailbox's row, no view is opened.
+//! STATUS (RFC 9051 6.3.11, RFC 8438, 7162, 8474, 7889, 9208): counters of the mailbox's row, no view is opened but a guest's.
 
-use super::name::{self, right};
+use super::name::{self, Found, right};
 use super::no::{No, finish};
 use crate::session::imap::ImapSession;
 use proto::imap::command::StatusItem;
 use proto::imap::encode;
 use proto::machine::Machine as _;
-use store::account::{Account, Mailbox};
+use std::borrow::Cow;
 
 /// STATUS.
 pub(crate) async fn status(s: &mut ImapSession, mailbox: String, items: Vec<StatusItem>) {
@@ -16,18 +16,23 @@ pub(crate) async fn status(s: &mut ImapSession, mailbox: String, items: Vec<Stat
 
 async fn answer(s: &mut ImapSession, mailbox: &str, items: &[StatusItem]) -> Result<(), No> {
     let found = name::need(s, mailbox, right::READ).await?;
-    write(s, mailbox, &found.account, &found.mailbox, items);
-    Ok(())
+    write(s, mailbox, &found, items).await
 }
 
 /// `* STATUS name (...)`, also for LIST RETURN STATUS and NOTIFY.
-pub(crate) fn write(
+pub(crate) async fn write(
     s: &mut ImapSession,
     name: &str,
-    account: &Account,
-    mailbox: &Mailbox,
+    found: &Found,
     items: &[StatusItem],
-) {
+) -> Result<(), No> {
+    let (account, mut mailbox) = (&found.account, Cow::Borrowed(&found.mailbox));
+    if account.is_guests() && items.contains(&StatusItem::Unseen) {
+        // The row counts for its owner; what a guest has seen, their view knows.
+        if let Some(view) = account.open(mailbox.id).await? {
+            mailbox = Cow::Owned(view.mailbox.clone());
+        }
+    }
     if items.contains(&StatusItem::HighestModSeq) {
         // Asking for it is using CONDSTORE (RFC 7162 3.1).
         super::select::enable_condstore(s);
@@ -65,4 +70,5 @@ pub(crate) fn write(
         encode::number(value, out);
     }
     out.extend_from_slice(b")\r\n");
+    Ok(())
 }

@@ -2,6 +2,9 @@
 //! all stand still, every picture must be what a connection finds that comes fresh; and whoever comes back with QRESYNC
 //! from any moment that it remembers must find the same.
 //!
+//! Some sessions are those of a guest who shares the owner's mailboxes, with all rights: they have flags in common but for
+//! `\Seen`, which is each one's own.
+//!
 //! Sessions differ: plain, CONDSTORE, QRESYNC, UIDONLY, IMAP4rev2, mixed. The seed is printed; `SEALPOST_SEED` repeats one.
 
 mod picture;
@@ -12,8 +15,11 @@ use futures_util::future::join_all;
 use picture::{Fetched, FlagSet, Picture, Rows, Rules, uids};
 use std::collections::{BTreeMap, BTreeSet};
 
-const ANN: &str = "ann@example.test";
-const MAILBOXES: [&str; 2] = ["INBOX", "Work"];
+/// The owner and a guest.
+const PEOPLE: [&str; 2] = ["ann@example.test", "bob@example.test"];
+/// The same mailboxes as each of them says them.
+const MAILBOXES: [[&str; 2]; 2] =
+    [["INBOX", "Work"], ["\"Other Users/ann@example.test/INBOX\"", "\"Other Users/ann@example.test/Work\""]];
 const LETTER: &[u8] = b"Subject: model\r\n\r\nText.\r\n";
 const FLAGS: [&str; 6] = ["\\Seen", "\\Flagged", "\\Answered", "\\Deleted", "$One", "Two"];
 const PLAYERS: usize = 5;
@@ -64,6 +70,8 @@ struct Memory {
 
 struct Player {
     name: usize,
+    /// Which of [`PEOPLE`].
+    who: usize,
     imap: Imap,
     kind: Kind,
     dice: Dice,
@@ -99,7 +107,8 @@ impl Player {
             uid_only: dice.one_in(4),
             rev2: dice.one_in(3),
         };
-        let mut imap = Imap::of(house, ANN).await;
+        let who = usize::from(name % PEOPLE.len() == 1);
+        let mut imap = Imap::of(house, PEOPLE[who]).await;
         for (on, word) in [
             (kind.condstore && !qresync, "CONDSTORE"),
             (qresync, "QRESYNC"),
@@ -110,7 +119,7 @@ impl Player {
                 imap.good(&format!("ENABLE {word}")).await;
             }
         }
-        Player { name, imap, kind, dice, picture: None, memories: Vec::new(), log: Vec::new() }
+        Player { name, who, imap, kind, dice, picture: None, memories: Vec::new(), log: Vec::new() }
     }
 
     fn fail(&self, why: &str) -> ! {
@@ -119,7 +128,7 @@ impl Player {
             eprintln!("  {line}");
         }
         let picture = self.picture.as_ref().map(Picture::text).unwrap_or_default();
-        panic!("player {} {:?}: {why}\n{picture}", self.name, self.kind);
+        panic!("player {} of {} {:?}: {why}\n{picture}", self.name, PEOPLE[self.who], self.kind);
     }
 
     fn rules(&self, held: bool, asks: bool) -> Rules {
@@ -177,7 +186,7 @@ impl Player {
     async fn select(&mut self, mailbox: usize, read_only: bool) {
         self.picture = None;
         let word = if read_only { "EXAMINE" } else { "SELECT" };
-        let command = format!("{word} {}", MAILBOXES[mailbox]);
+        let command = format!("{word} {}", MAILBOXES[self.who][mailbox]);
         let mut picture = Picture::new(mailbox, read_only, self.kind.uid_only);
         let mut answer = self.say(&command, Saying::default()).await;
         if let Some(at) = answer.lines.iter().position(|line| line.starts_with("OK [CLOSED]")) {
@@ -264,7 +273,7 @@ impl Player {
     }
 
     async fn append(&mut self) {
-        let mailbox = MAILBOXES[self.dice.below(2)];
+        let mailbox = MAILBOXES[self.who][self.dice.below(2)];
         let head = format!("({})", self.flags().into_iter().collect::<Vec<_>>().join(" "));
         let messages: Vec<(&str, &[u8])> =
             (0..=self.dice.below(3)).map(|_| (head.as_str(), LETTER)).collect();
@@ -331,7 +340,7 @@ impl Player {
         let Some((uid, set, _)) = self.set() else { return };
         let many = self.picture.as_ref().is_some_and(|picture| picture.rows.len() > 40);
         let word = if many { "MOVE" } else { self.dice.of(&["COPY", "MOVE"]) };
-        let to = MAILBOXES[self.dice.below(2)];
+        let to = MAILBOXES[self.who][self.dice.below(2)];
         let command = format!("{}{word} {set} {to}", if uid { "UID " } else { "" });
         let answer = self.say(&command, Saying::default()).await;
         self.may_fail(&answer);
@@ -386,14 +395,14 @@ impl Player {
     }
 
     /// All stand still: this is the whole truth.
-    async fn compare(&mut self, truth: &[Truth]) {
+    async fn compare(&mut self, truth: &[Vec<Truth>]) {
         if self.picture.is_none() {
             return;
         }
         self.say("NOOP", Saying::default()).await;
         self.learn().await;
         let Some(picture) = &self.picture else { return };
-        let truth = &truth[picture.mailbox];
+        let truth = &truth[self.who][picture.mailbox];
         let rows = picture.rows();
         let same = rows.len() == picture.rows.len()
             && rows.keys().eq(truth.rows.keys())
@@ -446,13 +455,29 @@ impl Truth {
     async fn of(imap: &mut Imap, mailbox: &str) -> Truth {
         let opened = imap.good(&format!("EXAMINE {mailbox}")).await;
         let all = imap.good("UID FETCH 1:* (FLAGS MODSEQ)").await;
+        let status = imap.good(&format!("STATUS {mailbox} (UNSEEN)")).await;
+        let unseen = imap.good("SEARCH RETURN (COUNT) UNSEEN").await;
         let rows: Rows = all.lines.iter().filter_map(|line| Fetched::parse(line)).map(row).collect();
         assert_eq!(opened.one(" EXISTS"), format!("{} EXISTS", rows.len()));
+        let count = rows.values().filter(|(flags, _)| !flags.contains("\\Seen")).count();
+        assert!(status.one("STATUS").ends_with(&format!("(UNSEEN {count})")), "{status:?}");
+        assert!(unseen.one("ESEARCH").ends_with(&format!("COUNT {count}")), "{unseen:?}");
         Truth {
             validity: opened.number("UIDVALIDITY"),
             highest: opened.number("HIGHESTMODSEQ"),
             next: opened.number("UIDNEXT"),
             rows,
+        }
+    }
+
+    /// The same mailbox for somebody else: all is the same but `\Seen`, and a MODSEQ is at least that of the owner.
+    fn is_shared_as(&self, guests: &Truth) {
+        let same = (self.validity, self.highest, self.next) == (guests.validity, guests.highest, guests.next);
+        assert!(same && self.rows.keys().eq(guests.rows.keys()), "{self:?} for a guest {guests:?}");
+        let without =
+            |flags: &FlagSet| flags.iter().filter(|flag| *flag != "\\Seen").cloned().collect::<FlagSet>();
+        for ((flags, modseq), (theirs, higher)) in self.rows.values().zip(guests.rows.values()) {
+            assert!(without(flags) == without(theirs) && modseq <= higher, "{self:?} for a guest {guests:?}");
         }
     }
 
@@ -477,7 +502,7 @@ fn row(fetched: Fetched) -> (u32, (FlagSet, u64)) {
 }
 
 /// Comes back as somebody who remembers.
-async fn resume(imap: &mut Imap, memory: &Memory, dice: &mut Dice) -> Rows {
+async fn resume(imap: &mut Imap, who: usize, memory: &Memory, dice: &mut Dice) -> Rows {
     let mut known = String::new();
     if dice.one_in(2) && !memory.rows.is_empty() {
         known = format!(" 1:{}", memory.rows.keys().max().unwrap());
@@ -493,7 +518,7 @@ async fn resume(imap: &mut Imap, memory: &Memory, dice: &mut Dice) -> Rows {
             }
         }
     }
-    let mailbox = MAILBOXES[memory.mailbox];
+    let mailbox = MAILBOXES[who][memory.mailbox];
     let command = format!("EXAMINE {mailbox} (QRESYNC ({} {}{known}))", memory.validity, memory.highest);
     let answer = imap.good(&command).await;
     let mut rows = memory.rows.clone();
@@ -526,17 +551,24 @@ async fn play(seed: u64) {
     eprintln!("SEALPOST_SEED={seed}");
     let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let house = House::new().await;
-    house.fill(ANN, 10, LETTER).await;
-    let mut fresh = Imap::of(&house, ANN).await;
-    fresh.good("CREATE Work").await;
-    let mut back = Imap::of(&house, ANN).await;
-    back.good("ENABLE QRESYNC").await;
+    house.fill(PEOPLE[0], 10, LETTER).await;
+    let (mut fresh, mut back) = (Vec::new(), Vec::new());
+    for who in PEOPLE {
+        fresh.push(Imap::of(&house, who).await);
+        let mut again = Imap::of(&house, who).await;
+        again.good("ENABLE QRESYNC").await;
+        back.push(again);
+    }
+    fresh[0].good("CREATE Work").await;
+    for mailbox in MAILBOXES[0] {
+        fresh[0].good(&format!("SETACL {mailbox} {} lrswipkxte", PEOPLE[1])).await;
+    }
     let mut players = Vec::new();
     for name in 0..PLAYERS {
         let dice = Dice(dice.below(usize::MAX / 2) as u64 | 1);
         players.push(Player::new(&house, name, dice).await);
     }
-    let mut last: Option<Vec<Truth>> = None;
+    let mut last: Option<Vec<Vec<Truth>>> = None;
     for _ in 0..ROUNDS {
         join_all(players.iter_mut().map(|player| async {
             for _ in 0..STEPS {
@@ -544,17 +576,24 @@ async fn play(seed: u64) {
             }
         }))
         .await;
-        let truth = vec![Truth::of(&mut fresh, "INBOX").await, Truth::of(&mut fresh, "Work").await];
+        let mut truth = Vec::new();
+        for (imap, [inbox, work]) in fresh.iter_mut().zip(MAILBOXES) {
+            truth.push(vec![Truth::of(imap, inbox).await, Truth::of(imap, work).await]);
+        }
+        for (own, others) in truth[0].iter().zip(&truth[1]) {
+            own.is_shared_as(others);
+        }
         for player in &mut players {
             player.compare(&truth).await;
         }
         if let Some(last) = &last {
-            truth.iter().zip(last).for_each(|(now, before)| now.follows(before));
+            let (now, before) = (truth.iter().flatten(), last.iter().flatten());
+            now.zip(before).for_each(|(now, before)| now.follows(before));
         }
         for player in players.iter().filter(|player| !player.memories.is_empty()) {
             let memory = &player.memories[dice.below(player.memories.len())];
-            let rows = resume(&mut back, memory, &mut dice).await;
-            let real = &truth[memory.mailbox].rows;
+            let rows = resume(&mut back[player.who], player.who, memory, &mut dice).await;
+            let real = &truth[player.who][memory.mailbox].rows;
             assert_eq!(
                 flags_of(&rows),
                 flags_of(real),

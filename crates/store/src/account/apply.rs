@@ -6,8 +6,10 @@ mod copy;
 mod deliver;
 mod expunge;
 mod flags;
+mod mark;
 mod tree;
 
+pub(crate) use mark::left_by;
 pub(crate) use tree::birth;
 
 use super::index::Index;
@@ -85,16 +87,18 @@ impl Head {
         waiting.into_iter().any(|work| {
             let (id, count) = match work {
                 Work::Deliver(one) if one.token.is_none() => (self.known(&one.mailbox), 1),
-                Work::Append(many) if many.replaces.is_none() => match &many.messages[..] {
-                    [one] => (self.known(&one.mailbox), 1),
-                    // Those of one command go into one mailbox.
-                    [one, rest @ ..] if rest.iter().all(|other| other.mailbox == one.mailbox) => {
-                        (self.known(&one.mailbox), rest.len() + 1)
+                Work::Append(many) if many.replaces.is_none() && many.guest.is_none() => {
+                    match &many.messages[..] {
+                        [one] => (self.known(&one.mailbox), 1),
+                        // Those of one command go into one mailbox.
+                        [one, rest @ ..] if rest.iter().all(|other| other.mailbox == one.mailbox) => {
+                            (self.known(&one.mailbox), rest.len() + 1)
+                        }
+                        _ => return true,
                     }
-                    _ => return true,
-                },
-                Work::Flags(change) => {
-                    let Some(view) = views.get(account, change.mailbox) else { return true };
+                }
+                Work::Flags { change, guest: None } => {
+                    let Some(view) = views.get(account, change.mailbox, None) else { return true };
                     let count = change.uids.iter().map(|(from, to)| view.seqs(*from, *to).len()).sum();
                     if count > SMALL_ROWS_MAX {
                         return true;
@@ -165,6 +169,8 @@ struct Touched {
     added: Vec<MessageRow>,
     /// UID and flags; later ones win.
     changed: Vec<(u32, u64)>,
+    /// What guests have seen, or no longer; later ones win.
+    seen: Vec<(AccountId, u32, bool)>,
     vanished: Vec<u32>,
     /// UIDs whose rows the index was not told of, because they are too many: it is written anew.
     bulk: Vec<u32>,
@@ -181,7 +187,7 @@ impl Touched {
 
     /// Nothing that the mailbox's row or its view shows.
     fn is_aside(&self) -> bool {
-        let messages = self.added.len() + self.changed.len() + self.vanished.len();
+        let messages = self.added.len() + self.changed.len() + self.seen.len() + self.vanished.len();
         messages == 0
             && self.tree.iter().all(|kind| matches!(kind, ChangeKind::Noted | ChangeKind::Subscribed))
     }
@@ -252,8 +258,8 @@ impl<'a> Change<'a> {
         match work {
             Work::Deliver(delivery) => self.deliver(delivery).map(Outcome::Delivered),
             Work::Append(append) => self.append(append).map(Outcome::Appended),
-            Work::Flags(change) => self.change_flags(change).map(Outcome::FlagsChanged),
-            Work::Copy(copying) => self.copy(copying).map(Outcome::Copied),
+            Work::Flags { change, guest } => self.change_flags(change, *guest).map(Outcome::FlagsChanged),
+            Work::Copy { copying, guest } => self.copy(copying, *guest).map(Outcome::Copied),
             Work::Expunge { mailbox, uids } => self.expunge(*mailbox, uids).map(|()| Outcome::Done),
             Work::Sweep => {
                 let swept = self.sweep();
@@ -312,6 +318,11 @@ impl<'a> Change<'a> {
         if !touched.changed.is_empty() {
             item(ChangeKind::Flagged, &mut touched.changed.iter().map(|(uid, _)| *uid));
         }
+        if !touched.seen.is_empty() {
+            let mut seen: Vec<u32> = touched.seen.iter().map(|(_, uid, _)| *uid).collect();
+            seen.sort_unstable();
+            item(ChangeKind::Flagged, &mut seen.into_iter());
+        }
         if !touched.vanished.is_empty() {
             item(ChangeKind::Vanished, &mut touched.vanished.iter().copied());
         }
@@ -344,8 +355,8 @@ impl<'a> Change<'a> {
             Arc::make_mut(&mut work.view).mailbox = mailbox;
             (work.base, work.view)
         });
-        let Touched { added, changed, vanished, .. } = touched;
-        let delta = Delta { mailbox, version, added, changed, vanished };
+        let Touched { added, changed, seen, vanished, .. } = touched;
+        let delta = Delta { mailbox, version, added, changed, seen, vanished };
         Ok(Moving::new(self.views, self.account, id, delta, worked))
     }
 
@@ -391,7 +402,7 @@ impl<'a> Change<'a> {
             return Ok(Arc::new(View::new(mailbox, Vec::new())));
         }
         // Another MODSEQ: the head is not that of the engine, and the commit will be refused.
-        if let Some(view) = self.views.get(self.account, id)
+        if let Some(view) = self.views.get(self.account, id, None)
             && view.mailbox.modseq == index.row.mailbox.modseq
         {
             return Ok(view);

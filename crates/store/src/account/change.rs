@@ -83,13 +83,13 @@ impl Account {
 
     /// The same on a thread that may wait.
     pub fn open_wait(&self, mailbox: MailboxId) -> Result<Option<Arc<View>>, Error> {
-        self.accounts.views().load(self.accounts.engine(), self.id, mailbox)
+        self.accounts.views().load(self.accounts.engine(), self.id, mailbox, self.guest)
     }
 
     /// The current view if it is in memory: no waiting.
     #[must_use]
     pub fn current(&self, mailbox: MailboxId) -> Option<Arc<View>> {
-        self.accounts.views().get(self.id, mailbox)
+        self.accounts.views().get(self.id, mailbox, self.guest)
     }
 
     /// Puts messages in, all or none, in one commit and in this order; takes away `replaces` (mailbox, UID) in the same commit,
@@ -99,7 +99,7 @@ impl Account {
         messages: Vec<Delivery>,
         replaces: Option<(MailboxId, u32)>,
     ) -> Result<Vec<Delivered>, Refused> {
-        let append = Append { messages, replaces };
+        let append = Append { messages, replaces, guest: self.guest };
         match self.accounts.run(self.id, Work::Append(Box::new(append))).await? {
             Outcome::Appended(delivered) => Ok(delivered),
             other => Err(other.unexpected()),
@@ -108,16 +108,18 @@ impl Account {
 
     /// Changes flags, in one commit.
     pub async fn change_flags(&self, change: FlagChange) -> Result<FlagsChanged, Refused> {
-        match self.accounts.run(self.id, Work::Flags(Box::new(change))).await? {
+        let work = Work::Flags { change: Box::new(change), guest: self.guest };
+        match self.accounts.run(self.id, work).await? {
             Outcome::FlagsChanged(changed) => Ok(changed),
             other => Err(other.unexpected()),
         }
     }
 
-    /// Copies or moves within the account, all or none, in one commit. Flags and dates go along; keywords for which the target has
-    /// no room do not. The quota counts for copies.
+    /// Copies or moves within the account, all or none, in one commit. Flags and dates go along, `\Seen` for the owner and
+    /// for the guest who copies; keywords for which the target has no room do not. The quota counts for copies.
     pub async fn copy(&self, copying: Copying) -> Result<Copied, Refused> {
-        match self.accounts.run(self.id, Work::Copy(Box::new(copying))).await? {
+        let work = Work::Copy { copying: Box::new(copying), guest: self.guest };
+        match self.accounts.run(self.id, work).await? {
             Outcome::Copied(copied) => Ok(copied),
             other => Err(other.unexpected()),
         }

@@ -41,8 +41,14 @@ const WARM_ACCOUNTS_MAX: usize = 2048;
 pub(crate) enum Work {
     Deliver(Box<Delivery>),
     Append(Box<Append>),
-    Flags(Box<FlagChange>),
-    Copy(Box<Copying>),
+    Flags {
+        change: Box<FlagChange>,
+        guest: Option<AccountId>,
+    },
+    Copy {
+        copying: Box<Copying>,
+        guest: Option<AccountId>,
+    },
     /// UIDs ascending, each once.
     Expunge {
         mailbox: MailboxId,
@@ -61,12 +67,33 @@ pub(crate) enum Work {
 /// See the functions of these names in `apply::tree`.
 #[derive(Debug)]
 pub(crate) enum Tree {
-    Create { name: String, uses: Uses, now: i64 },
+    Create {
+        name: String,
+        uses: Uses,
+        now: i64,
+    },
     Delete(MailboxId),
-    Rename { from: String, to: String, now: i64 },
-    Subscribe { name: String, on: bool },
-    Note { mailbox: Option<MailboxId>, whose: AccountId, entries: Vec<(String, Option<Vec<u8>>)> },
-    Allow { mailbox: MailboxId, identifier: String, rights: Rights },
+    Rename {
+        from: String,
+        to: String,
+        now: i64,
+    },
+    Subscribe {
+        name: String,
+        on: bool,
+    },
+    Note {
+        mailbox: Option<MailboxId>,
+        whose: AccountId,
+        entries: Vec<(String, Option<Vec<u8>>)>,
+    },
+    Allow {
+        mailbox: MailboxId,
+        identifier: String,
+        rights: Rights,
+    },
+    /// What an account that is removed has left as a guest.
+    Forget(AccountId),
     Clear,
 }
 
@@ -76,6 +103,8 @@ pub(crate) struct Append {
     pub(crate) messages: Vec<Delivery>,
     /// What is taken away for them.
     pub(crate) replaces: Option<(MailboxId, u32)>,
+    /// Who puts them in and has seen them, if not the owner.
+    pub(crate) guest: Option<AccountId>,
 }
 
 /// One message's body at its old and its new place.
@@ -463,7 +492,7 @@ impl Accounts {
                 (Outcome::Appended(all), _) => {
                     all.iter().for_each(|one| self.search.added(account, one.mailbox, 1));
                 }
-                (Outcome::Copied(copied), Work::Copy(copying)) => {
+                (Outcome::Copied(copied), Work::Copy { copying, .. }) => {
                     self.search.added(account, copying.to, copied.uids.len() as u32);
                 }
                 (_, Work::Tree(tree)) => {

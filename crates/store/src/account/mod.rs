@@ -21,7 +21,7 @@ mod view;
 mod views;
 mod watch;
 
-pub(crate) use apply::{CHANGES_KEPT, birth};
+pub(crate) use apply::{CHANGES_KEPT, birth, left_by};
 pub(crate) use index::{RECORD_MESSAGES_MAX, messages};
 pub(crate) use lane::{Accounts, BodyMove, Outcome, Tree, Work};
 pub(crate) use name::{canonical_name, check_name, check_subscription};
@@ -239,16 +239,30 @@ impl From<Error> for Refused {
     }
 }
 
-/// A handle on one account's mail.
+/// A handle on one account's mail, for its owner or for a guest.
 #[derive(Clone, Debug)]
 pub struct Account {
     id: AccountId,
+    guest: Option<AccountId>,
     accounts: Arc<Accounts>,
 }
 
 impl Account {
     pub(crate) fn new(id: AccountId, accounts: Arc<Accounts>) -> Account {
-        Account { id, accounts }
+        Account { id, guest: None, accounts }
+    }
+
+    /// The same for somebody else: `\Seen` is then theirs in all that is read and changed through it, and the views that it opens
+    /// count what they have not seen. Rights are for the caller to ask.
+    #[must_use]
+    pub fn seen_by(&self, who: AccountId) -> Account {
+        Account { guest: (who != self.id).then_some(who), ..self.clone() }
+    }
+
+    /// It is for a guest.
+    #[must_use]
+    pub fn is_guests(&self) -> bool {
+        self.guest.is_some()
     }
 
     /// Whose it is.

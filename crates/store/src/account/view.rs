@@ -11,8 +11,10 @@
 
 mod diff;
 mod edit;
+mod guest;
 
 use super::{Flags, Mailbox, MessageRow};
+use proto::proof::AccountId;
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -35,6 +37,8 @@ pub struct View {
     pub mailbox: Mailbox,
     nodes: Vec<Node>,
     len: u32,
+    /// Whose `\Seen` it shows, if not the owner's.
+    guest: Option<AccountId>,
     /// Goes from view to view: whoever has one of any age keeps the mailbox in memory.
     lease: Arc<()>,
     first_unseen: Lazy,
@@ -117,8 +121,14 @@ impl<'a> Chunk<'a> {
 
 impl View {
     pub(crate) fn new(mailbox: Mailbox, rows: Vec<MessageRow>) -> View {
-        let mut view =
-            View { mailbox, nodes: Vec::new(), len: 0, lease: Arc::new(()), first_unseen: Lazy::default() };
+        let mut view = View {
+            mailbox,
+            nodes: Vec::new(),
+            len: 0,
+            guest: None,
+            lease: Arc::new(()),
+            first_unseen: Lazy::default(),
+        };
         view.append(&rows);
         view
     }
@@ -220,6 +230,11 @@ impl View {
         let blocks: u64 = self.nodes.iter().map(|node| node.leaves.len() as u64).sum();
         let own = size_of::<View>() + self.nodes.capacity() * size_of::<Node>();
         own as u64 + blocks * BLOCK_BYTES + u64::from(self.len) * MESSAGE_BYTES
+    }
+
+    /// Whose `\Seen` it shows, if not the owner's.
+    pub(super) fn guest(&self) -> Option<AccountId> {
+        self.guest
     }
 
     /// Somebody has this view or one of the same mailbox of another age. `view` is the one reference that does not count.

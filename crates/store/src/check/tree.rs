@@ -28,6 +28,7 @@ impl Tree<'_> {
         self.subscriptions(report)?;
         let marked = self.marks(report)?;
         self.notes(&marked, report)?;
+        self.seen_by_guests(report)?;
         self.rights(report)?;
         Ok(marked)
     }
@@ -113,6 +114,33 @@ impl Tree<'_> {
             }
             if count > NOTES_MAX {
                 report.fault(format!("{whose}: there are {count} notes on mailbox {id}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What guests have seen: of accounts that there are, within mailboxes that there are.
+    fn seen_by_guests(&self, report: &mut Report) -> Result<(), Error> {
+        let (whose, mut guests) = (self.whose(), BTreeSet::new());
+        self.snapshot.scan(key::partition(self.id), &[key::MARK], &[], &mut |key, value| {
+            let id = key::number32(key, 1).unwrap_or(0);
+            let block = key::number32(key, 13).unwrap_or(u32::MAX);
+            guests.insert(key::number64(key, 5).unwrap_or(0));
+            let marks = report.sound(&whose, row::decode_marks(block, value))?.unwrap_or_default();
+            let sound = self.mailboxes.get(&id).is_none_or(|row| {
+                let mailbox = &row.mailbox;
+                marks.iter().all(|(uid, mark)| *uid < mailbox.uid_next && mark.modseq <= mailbox.modseq)
+            });
+            if !sound {
+                report.fault(format!("{whose}: what a guest has seen of mailbox {id} is not sound"));
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        for guest in guests {
+            let known = self.snapshot.get(key::SYSTEM, &key::account(AccountId(guest)))?.is_some();
+            let going = self.snapshot.get(key::SYSTEM, &key::removal(AccountId(guest)))?.is_some();
+            if guest == self.id.0 || !(known || going) {
+                report.fault(format!("{whose}: account {guest} has seen messages and cannot be a guest"));
             }
         }
         Ok(())

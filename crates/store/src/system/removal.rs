@@ -4,7 +4,7 @@
 //! together with the account's disappearance from the directory (or before a new account
 //! appears in it) and taken away last, so that a crash anywhere is mended at the next start.
 
-use crate::account::{Accounts, Work};
+use crate::account::{Accounts, Outcome, Refused, Tree, Work, left_by};
 use crate::blob::Bodies;
 use crate::engine::{self, Batch, CommitError, Engine};
 use crate::{Error, key, row};
@@ -12,6 +12,8 @@ use proto::proof::AccountId;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+/// Partitions that are looked at in one state of the engine.
+const LOOK_PARTITIONS: usize = 256;
 /// Keys deleted in one commit.
 const KEYS_MAX: usize = 1000;
 
@@ -23,10 +25,48 @@ pub(crate) fn remove(engine: &dyn Engine, accounts: &Arc<Accounts>, id: AccountI
     for partition in [key::partition(id), key::facts(Some(id)), key::search(id)] {
         while remove_some(engine, accounts.bodies(), partition)? {}
     }
+    forget(engine, accounts, id)?;
     let mut batch = Batch::default();
     batch.delete(key::removal(id));
     engine::commit_wait(engine, key::SYSTEM, None, batch).map_err(CommitError::into_error)?;
     Ok(())
+}
+
+/// Removes what the account has left with others whose guest it was.
+fn forget(engine: &dyn Engine, accounts: &Arc<Accounts>, guest: AccountId) -> Result<(), Error> {
+    let mut partition = key::SYSTEM;
+    loop {
+        let (mut owners, mut last) = (Vec::new(), false);
+        {
+            let snapshot = engine.snapshot()?;
+            for _ in 0..LOOK_PARTITIONS {
+                partition = match snapshot.next_partition(partition)? {
+                    Some(next) if next < key::SEARCH => next,
+                    _ => {
+                        last = true;
+                        break;
+                    }
+                };
+                if left_by(&*snapshot, partition, guest, &[])?.is_some() {
+                    owners.push(AccountId(partition));
+                }
+            }
+        }
+        for owner in owners {
+            let forget = || Work::Tree(Box::new(Tree::Forget(guest)));
+            loop {
+                match accounts.run_wait(owner, forget()) {
+                    Ok(Outcome::Cleared { more: true }) => {}
+                    Err(Refused::Store(error)) => return Err(error),
+                    // An owner that is removed meanwhile takes everything with it.
+                    _ => break,
+                }
+            }
+        }
+        if last {
+            return Ok(());
+        }
+    }
 }
 
 /// The accounts that are marked.

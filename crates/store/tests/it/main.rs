@@ -7,6 +7,7 @@ mod crash;
 mod directory;
 mod engine;
 mod forgetful;
+mod guests;
 mod help;
 mod judge;
 mod kill;

@@ -1,12 +1,15 @@
 //! Messages are copied or moved within the account.
 
 use super::Change;
+use super::mark::Marking;
 use crate::account::{Copied, Copying, Flags, Mailbox, MailboxId, MessageRow, Refused, details};
 use crate::row;
 use crate::{Error, key};
+use proto::proof::AccountId;
 
 impl Change<'_> {
-    pub(super) fn copy(&mut self, copying: &Copying) -> Result<Copied, Refused> {
+    /// `guest`: who copies, if not the owner.
+    pub(super) fn copy(&mut self, copying: &Copying, guest: Option<AccountId>) -> Result<Copied, Refused> {
         let (from, to) = (copying.from, copying.to);
         let view = self.working(from)?;
         self.hold(to)?;
@@ -29,6 +32,7 @@ impl Change<'_> {
         }
         self.uids_left(to, rows.len())?;
         let details = self.details_for_copies(from, &rows, copying.saved)?;
+        let mut seen = self.seen_to_copy(from, to, &rows, guest)?;
         let maps = KeywordMap::new(&source, &mut target, &rows);
         if copying.remove {
             self.take_out(from, &rows, true)?;
@@ -45,7 +49,33 @@ impl Change<'_> {
             self.put_detail(to, uid, detail);
             copied.uids.push((row.uid, uid));
         }
+        if let Some(mut marking) = seen.take() {
+            for (old, new) in &copied.uids {
+                if marking.get(from, *old).seen {
+                    self.mark(&mut marking, to, *new, true);
+                }
+            }
+            self.write_marks(marking, None);
+        }
         Ok(copied)
+    }
+
+    /// What the guest who copies has seen of these messages, and room for the marks of the copies. What other guests have seen stays
+    /// behind: for them, the copies are new.
+    fn seen_to_copy(
+        &mut self,
+        from: MailboxId,
+        to: MailboxId,
+        rows: &[MessageRow],
+        guest: Option<AccountId>,
+    ) -> Result<Option<Marking>, Refused> {
+        let Some(guest) = guest else { return Ok(None) };
+        let mut marking = self.marking(guest)?;
+        for row in rows {
+            self.read_mark(&mut marking, from, row.uid)?;
+        }
+        self.read_next_marks(&mut marking, to, rows.len())?;
+        Ok(Some(marking))
     }
 
     /// The rows of the copies' details, in the order of `rows`.

@@ -68,13 +68,39 @@ impl Change<'_> {
         for place in &places {
             self.uids_left(*place, append.messages.len())?;
         }
+        let mut marking = match append.guest {
+            Some(guest) => Some(self.marking(guest)?),
+            None => None,
+        };
+        if let Some(marking) = &mut marking {
+            for place in &places {
+                self.read_next_marks(marking, *place, append.messages.len())?;
+            }
+        }
         // What follows may fail only by reading, and comes first.
         if let Some((id, row)) = replaced {
             self.take_out(id, &[row], false)?;
         }
         pledges.into_iter().for_each(|pledge| self.batch.rest_on(pledge));
-        let put = places.into_iter().zip(&append.messages);
-        Ok(put.filter_map(|(place, message)| self.put(place, message)).collect())
+        let mut all = Vec::with_capacity(places.len());
+        for (place, message) in places.into_iter().zip(&append.messages) {
+            let Some(marking) = &mut marking else {
+                all.extend(self.put(place, message));
+                continue;
+            };
+            // The guest has seen what they put in; for everybody else it is new.
+            let seen = message.flags.0 & Flags::SEEN.0 != 0;
+            let flags = Flags(message.flags.0 & !Flags::SEEN.0);
+            let Some(delivered) = self.put(place, &Delivery { flags, ..message.clone() }) else { continue };
+            if seen {
+                self.mark(marking, place, delivered.uid, true);
+            }
+            all.push(delivered);
+        }
+        if let Some(marking) = marking {
+            self.write_marks(marking, None);
+        }
+        Ok(all)
     }
 
     /// An error if so much more is more than the quota.

@@ -1,12 +1,19 @@
 //! Flags and keywords are changed.
 
+use super::mark::Marking;
 use super::{Change, SMALL_ROWS_MAX};
-use crate::account::{FlagChange, Flags, FlagsChanged, How, Mailbox, Refused, View};
+use crate::account::{FlagChange, Flags, FlagsChanged, How, Mailbox, MailboxId, Refused, View};
+use proto::proof::AccountId;
 use std::sync::Arc;
 
 impl Change<'_> {
-    pub(super) fn change_flags(&mut self, change: &FlagChange) -> Result<FlagsChanged, Refused> {
+    pub(super) fn change_flags(
+        &mut self,
+        change: &FlagChange,
+        guest: Option<AccountId>,
+    ) -> Result<FlagsChanged, Refused> {
         let view = self.working(change.mailbox)?;
+        let mut marking = guest.map(|guest| self.marks_to_change(change, guest, &view)).transpose()?;
         let Some(index) = self.head.mailboxes.get_mut(&change.mailbox.0) else {
             return Err(Refused::NoMailbox);
         };
@@ -16,13 +23,18 @@ impl Change<'_> {
             How::Remove => mailbox.known_keywords(&change.keywords),
             How::Add | How::Replace => mailbox.make_keywords(&change.keywords, &view)?,
         };
-        let bits = change.flags.0 & Flags::SYSTEM.0 | keywords;
+        // Whether a guest has seen a message is not among the flags that all share.
+        let shared = if guest.is_some() { !Flags::SEEN.0 } else { u64::MAX };
+        let bits = (change.flags.0 & Flags::SYSTEM.0 | keywords) & shared;
         let mut done = FlagsChanged::default();
         let mut changed: Vec<(u32, u64)> = Vec::new();
+        let mut marked: Vec<(u32, bool)> = Vec::new();
         for (from, to) in &change.uids {
             for chunk in view.chunks_of(view.seqs(*from, *to)) {
                 for (at, uid) in chunk.uids.iter().enumerate() {
-                    if change.unchanged_since.is_some_and(|since| chunk.modseqs[at] > since) {
+                    let mark = marking.as_ref().map(|marking| marking.get(change.mailbox, *uid));
+                    let modseq = chunk.modseqs[at].max(mark.map_or(0, |mark| mark.modseq));
+                    if change.unchanged_since.is_some_and(|since| modseq > since) {
                         done.modified.push(*uid);
                         continue;
                     }
@@ -30,8 +42,13 @@ impl Change<'_> {
                     let new = match change.how {
                         How::Add => old | bits,
                         How::Remove => old & !bits,
-                        How::Replace => bits,
+                        How::Replace => old & !shared | bits,
                     };
+                    if let Some(mark) = mark
+                        && let Some(seen) = seen_after(change, mark.seen)
+                    {
+                        marked.push((*uid, seen));
+                    }
                     if new != old {
                         changed.push((*uid, new));
                         mailbox.count_out(Flags(old), chunk.sizes[at]);
@@ -40,26 +57,69 @@ impl Change<'_> {
                 }
             }
         }
-        if changed.is_empty() {
+        if changed.is_empty() && marked.is_empty() {
             return Ok(done);
         }
         done.modseq = self.head.version + 1;
+        if let Some(mut marking) = marking.take().filter(|_| !marked.is_empty()) {
+            marked.iter().for_each(|(uid, seen)| self.mark(&mut marking, change.mailbox, *uid, *seen));
+            self.write_marks(marking, Some(&view));
+        }
+        if !changed.is_empty() {
+            self.set_flags(change.mailbox, mailbox, &view, changed);
+        }
+        Ok(done)
+    }
+
+    /// Reads in what a guest has marked of the messages of a change, and lets go of what is long gone.
+    fn marks_to_change(
+        &mut self,
+        change: &FlagChange,
+        guest: AccountId,
+        view: &View,
+    ) -> Result<Marking, Refused> {
+        let mut marking = self.marking(guest)?;
+        for (from, to) in &change.uids {
+            for chunk in view.chunks_of(view.seqs(*from, *to)) {
+                for uid in chunk.uids {
+                    self.read_mark(&mut marking, change.mailbox, *uid)?;
+                }
+            }
+        }
+        self.drop_marks_behind(&marking, view)?;
+        Ok(marking)
+    }
+
+    /// Gives messages of a mailbox that is held the flags that were found to differ; `mailbox` counts them already.
+    fn set_flags(&mut self, id: MailboxId, mailbox: Mailbox, view: &View, mut changed: Vec<(u32, u64)>) {
+        let modseq = self.head.version + 1;
+        let Some(index) = self.head.mailboxes.get_mut(&id.0) else { return };
         index.row.mailbox = mailbox;
-        let touched = self.touched.entry(change.mailbox.0).or_default();
+        let touched = self.touched.entry(id.0).or_default();
         touched.is_bulk |= changed.len() > SMALL_ROWS_MAX;
         if touched.is_bulk {
             touched.bulk.extend(changed.iter().map(|(uid, _)| *uid));
         } else {
             for (uid, flags) in &changed {
                 if let Some(mut row) = view.seq(*uid).and_then(|seq| view.row(seq)) {
-                    (row.flags, row.modseq) = (Flags(*flags), done.modseq);
+                    (row.flags, row.modseq) = (Flags(*flags), modseq);
                     index.set(row);
                 }
             }
         }
         touched.changed.append(&mut changed);
-        Ok(done)
     }
+}
+
+/// Whether a guest has seen a message after a change; `None`: as before it.
+fn seen_after(change: &FlagChange, before: bool) -> Option<bool> {
+    let named = change.flags.0 & Flags::SEEN.0 != 0;
+    let after = match change.how {
+        How::Add => before || named,
+        How::Remove => before && !named,
+        How::Replace => named,
+    };
+    (after != before).then_some(after)
 }
 
 impl Mailbox {

@@ -64,6 +64,7 @@ impl Change<'_> {
             Tree::Allow { mailbox, identifier, rights } => {
                 self.allow(*mailbox, identifier, *rights).map(|()| Outcome::Done)
             }
+            Tree::Forget(guest) => self.forget(*guest).map(|more| Outcome::Cleared { more }),
             Tree::Clear => self.clear().map(|more| Outcome::Cleared { more }),
         }
     }
@@ -117,11 +118,11 @@ impl Change<'_> {
         Ok(found)
     }
 
-    fn put_row(&mut self, key: Vec<u8>, value: Vec<u8>) {
+    pub(super) fn put_row(&mut self, key: Vec<u8>, value: Vec<u8>) {
         self.written.rows.insert(key, Some(value));
     }
 
-    fn remove_row(&mut self, key: Vec<u8>) {
+    pub(super) fn remove_row(&mut self, key: Vec<u8>) {
         self.written.rows.insert(key, None);
     }
 
