@@ -36,16 +36,18 @@ async fn copies_go_into_a_shared_mailbox_with_the_flags_that_rights_allow() {
     assert_eq!(ann.line().await, "* 2 EXISTS");
     assert!(ann.done(&watch).await.ok());
     // `s` is `\Seen`, `w` would be the others and keywords, `t` would be `\Deleted` (RFC 4314 section 4).
+    // Whoever copies has seen what they copy; for the owner it is new.
     for line in ann.good("FETCH 1:* (FLAGS)").await.lines {
-        assert_eq!(flags(&line), ["\\Seen"]);
+        assert!(flags(&line).is_empty(), "{line}");
     }
+    assert!(bob.good(&format!("STATUS {TEAM} (UNSEEN)")).await.one("STATUS").ends_with("(UNSEEN 0)"));
     assert_eq!(bob.good("STATUS INBOX (MESSAGES)").await.lines, ["STATUS INBOX (MESSAGES 3)"]);
     ann.good("SETACL team bob@example.test +wt").await;
     bob.good(&format!("COPY 1 {TEAM}")).await;
     let answer = ann.good("NOOP").await;
     assert_eq!(answer.with("EXISTS"), ["3 EXISTS"]);
     let answer = ann.good("FETCH 3 (FLAGS)").await;
-    assert_eq!(flags(answer.one("FETCH")), ["\\Seen", "\\Flagged", "\\Deleted", "$Work"]);
+    assert_eq!(flags(answer.one("FETCH")), ["\\Flagged", "\\Deleted", "$Work"]);
     house.close().await;
 }
 
@@ -123,7 +125,8 @@ async fn append_into_a_shared_mailbox() {
     assert!(answer.end.starts_with("OK [APPENDUID ") && answer.end.contains(" 1:2]"), "{answer:?}");
     assert_eq!(ann.good("NOOP").await.with("EXISTS"), ["2 EXISTS"]);
     let answer = ann.good("FETCH 1:2 (FLAGS)").await;
-    assert_eq!(flags(answer.one("1 FETCH")), ["\\Seen", "$Work"], "\\Deleted needs `t`");
+    assert_eq!(flags(answer.one("1 FETCH")), ["$Work"], "\\Deleted needs `t`, \\Seen is Bob's");
+    assert!(bob.good(&format!("STATUS {TEAM} (UNSEEN)")).await.one("STATUS").ends_with("(UNSEEN 1)"));
     // The owner's quota counts, not that of who appends.
     let usage = |who: &str| house.store().account(house.id(who)).usage().unwrap();
     assert_eq!((usage(ANN).messages, usage(BOB).messages), (2, 3));
@@ -135,5 +138,48 @@ async fn append_into_a_shared_mailbox() {
     // Taking a right away takes effect on the next command.
     ann.good("SETACL team bob@example.test lr").await;
     assert!(bob.append(TEAM, &[("", LETTER)]).await.end.starts_with("NO [NOPERM]"));
+    house.close().await;
+}
+
+/// Everybody has seen what they have seen; all other flags are shared (RFC 4314 section 2.1, `s`).
+#[tokio::test]
+async fn each_has_seen_what_they_have_seen() {
+    let (house, mut ann, mut bob) = with_team("lrsw").await;
+    ann.append("team", &[("(\\Seen)", LETTER), ("", LETTER), ("(\\Seen)", LETTER)]).await;
+    ann.good("NOOP").await;
+    bob.good(&format!("SELECT {TEAM}")).await;
+    assert_eq!(bob.good("SEARCH UNSEEN").await.lines, ["SEARCH 1 2 3"]);
+    let mut again = Imap::of(&house, BOB).await;
+    again.good("ENABLE CONDSTORE").await;
+    again.good(&format!("SELECT {TEAM}")).await;
+    // Reading marks for the reader alone; his other session hears of it, the owner does not.
+    let read = bob.good("FETCH 1 (BODY[TEXT])").await;
+    assert_eq!(flags(read.one("1 FETCH")), ["\\Seen"]);
+    assert_eq!(flags(again.good("NOOP").await.one("1 FETCH")), ["\\Seen"]);
+    assert!(ann.good("NOOP").await.lines.is_empty());
+    bob.good("STORE 2 +FLAGS.SILENT (\\Seen $Work)").await;
+    let told = ann.good("NOOP").await;
+    assert_eq!(flags(told.one("2 FETCH")), ["$Work"]);
+    assert_eq!(ann.good("STATUS team (UNSEEN)").await.lines, ["STATUS team (UNSEEN 1)"]);
+    assert!(bob.good(&format!("STATUS {TEAM} (UNSEEN)")).await.one("STATUS").ends_with("(UNSEEN 1)"));
+    let listed = again.good("LIST \"\" \"Other Users/*\" RETURN (STATUS (UNSEEN))").await;
+    assert!(listed.one("STATUS").ends_with("(UNSEEN 1)"), "{listed:?}");
+    // The owner unsees: nothing of it is shown to a guest who does not ask for MODSEQs.
+    ann.good("STORE 1:3 -FLAGS.SILENT (\\Seen)").await;
+    assert!(bob.good("NOOP").await.with("FETCH").is_empty());
+    assert_eq!(bob.good("SEARCH SEEN").await.lines, ["SEARCH 1 2"]);
+    assert_eq!(ann.good("SEARCH SEEN").await.lines, ["SEARCH"]);
+    // To replace flags is to replace one's own `\\Seen` too.
+    bob.good("STORE 2 FLAGS.SILENT ($Work)").await;
+    assert_eq!(bob.good("SEARCH SEEN").await.lines, ["SEARCH 1"]);
+    // Away and back: what the guest did is behind the MODSEQ that the guest knew.
+    let since = again.good(&format!("SELECT {TEAM}")).await.number("HIGHESTMODSEQ");
+    bob.good("STORE 3 +FLAGS (\\Seen)").await;
+    let changed = again.good(&format!("FETCH 1:* (FLAGS) (CHANGEDSINCE {since})")).await;
+    assert!(changed.with("3 FETCH").iter().all(|line| flags(line) == ["\\Seen"]), "{changed:?}");
+    assert!(changed.with("1 FETCH").is_empty() && !changed.with("3 FETCH").is_empty(), "{changed:?}");
+    ann.good("ENABLE CONDSTORE").await;
+    let changed = ann.good(&format!("FETCH 1:* (FLAGS) (CHANGEDSINCE {since})")).await;
+    assert!(changed.with("FETCH").is_empty(), "{changed:?}");
     house.close().await;
 }
