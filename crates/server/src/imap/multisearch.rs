@@ -82,7 +82,7 @@ async fn one(
         search::save(s, returns, &numbers, None);
     }
     if returns.update {
-        search::context::keep(s, search, &numbers);
+        search::context::keep(s, search, None, &numbers);
     }
     if numbers.is_empty() {
         return Ok(());

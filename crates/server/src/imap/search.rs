@@ -149,7 +149,7 @@ async fn run(s: &mut ImapSession, search: &Search, wire: &mut Wire<'_>) -> Resul
         save(s, &returns, &uids(), None);
     }
     if returns.update {
-        context::keep(s, search, &uids());
+        context::keep(s, search, None, &uids());
     }
     let only_saved = returns.save
         && !(returns.min || returns.max || returns.all || returns.count || returns.partial.is_some());

@@ -1,4 +1,4 @@
-//! SORT (RFC 5256), by displayed names too (RFC 5957), with the extended answers of RFC 5267.
+//! SORT (RFC 5256), by displayed names too (RFC 5957), with the extended answers of RFC 5267, also live.
 
 use super::no::{No, blocking};
 use super::search::answer::{Results, window};
@@ -32,7 +32,8 @@ async fn run(s: &mut ImapSession, order: &[SortBy], search: &Search, wire: &mut 
     let found = search::find(s, &search.key, wire).await?;
     let open = search::selected(s)?;
     let (account, view) = (open.account.clone(), open.view.clone());
-    let sorted = in_order(&account, &view, found.seqs().collect(), order);
+    let seqs = found.seqs().collect();
+    let sorted = async { Sorter::new(&account, &view, order).await?.all(seqs).await };
     let sorted = search::patiently(s, sorted, wire).await?;
     let uid = |seq: &u32| view.uid(*seq);
     let numbers: Vec<u32> = if search.uid { sorted.iter().filter_map(uid).collect() } else { sorted.clone() };
@@ -52,40 +53,60 @@ async fn run(s: &mut ImapSession, order: &[SortBy], search: &Search, wire: &mut 
         search::save(s, &returns, &ascending, shown.as_deref());
     }
     if returns.update {
-        context::refuse(s, tag.clone());
+        let uids: Vec<u32> = sorted.iter().filter_map(uid).collect();
+        context::keep(s, search, Some(order), &uids);
     }
     results.write_extended(&tag, None, &returns, s.machine.output());
     Ok(())
 }
 
-/// These messages (ascending) in the order asked for; what is equal stays in the order of the mailbox (RFC 5256 section 3).
-async fn in_order(
-    account: &Account,
-    view: &Arc<View>,
-    seqs: Vec<u32>,
-    order: &[SortBy],
-) -> Result<Vec<u32>, No> {
-    let asks = |of: fn(SortKey) -> bool| order.iter().any(|by| of(by.what));
-    let columns = match asks(|what| what == SortKey::Date) {
-        true => Some(account.columns(view).await?),
-        false => None,
-    };
-    let keys = match asks(|what| what == SortKey::Subject || address(what).is_some()) {
-        true => Some(account.sort_keys(view).await?),
-        false => None,
-    };
-    let (view, order) = (view.clone(), order.to_vec());
-    blocking(move || {
-        let ranks = order.iter().filter_map(|by| {
-            let ranks = ranks(&view, columns.as_deref(), keys.as_deref(), &seqs, by.what)?;
-            Some((ranks, by.reverse))
-        });
-        let ranks: Vec<(Ranks<'_>, bool)> = ranks.collect();
-        let mut places: Vec<u32> = (0..seqs.len() as u32).collect();
-        places.sort_unstable_by(|a, b| compare(&ranks, *a as usize, *b as usize).then(a.cmp(b)));
-        Ok(places.into_iter().filter_map(|place| seqs.get(place as usize).copied()).collect())
-    })
-    .await
+/// What messages are sorted by, at hand.
+#[derive(Clone, Debug)]
+pub(crate) struct Sorter {
+    view: Arc<View>,
+    columns: Option<Arc<Columns>>,
+    keys: Option<Arc<SortKeys>>,
+    order: Vec<SortBy>,
+}
+
+impl Sorter {
+    /// For messages of this view.
+    pub(crate) async fn new(account: &Account, view: &Arc<View>, order: &[SortBy]) -> Result<Sorter, No> {
+        let asks = |of: fn(SortKey) -> bool| order.iter().any(|by| of(by.what));
+        let columns = match asks(|what| what == SortKey::Date) {
+            true => Some(account.columns(view).await?),
+            false => None,
+        };
+        let keys = match asks(|what| what == SortKey::Subject || address(what).is_some()) {
+            true => Some(account.sort_keys(view).await?),
+            false => None,
+        };
+        Ok(Sorter { view: view.clone(), columns, keys, order: order.to_vec() })
+    }
+
+    /// These messages (ascending) in the order asked for; what is equal stays in the order of the mailbox (RFC 5256 section 3).
+    async fn all(self, seqs: Vec<u32>) -> Result<Vec<u32>, No> {
+        blocking(move || {
+            let ranks = self.ranks(&seqs);
+            let mut places: Vec<u32> = (0..seqs.len() as u32).collect();
+            places.sort_unstable_by(|a, b| compare(&ranks, *a as usize, *b as usize).then(a.cmp(b)));
+            Ok(places.into_iter().filter_map(|place| seqs.get(place as usize).copied()).collect())
+        })
+        .await
+    }
+
+    /// Which of two messages comes first. What it goes by never changes of a message.
+    pub(crate) fn compare(&self, a: u32, b: u32) -> Ordering {
+        compare(&self.ranks(&[a, b]), 0, 1).then(a.cmp(&b))
+    }
+
+    fn ranks(&self, seqs: &[u32]) -> Vec<(Ranks<'_>, bool)> {
+        let (columns, keys) = (self.columns.as_deref(), self.keys.as_deref());
+        let order = self.order.iter();
+        order
+            .filter_map(|by| Some((ranks_of(&self.view, columns, keys, seqs, by.what)?, by.reverse)))
+            .collect()
+    }
 }
 
 /// What is compared of each message.
@@ -121,7 +142,7 @@ fn address(what: SortKey) -> Option<Address> {
 }
 
 /// One criterion's values; `None` if it decides nothing.
-fn ranks<'a>(
+fn ranks_of<'a>(
     view: &View,
     columns: Option<&Columns>,
     keys: Option<&'a SortKeys>,

@@ -170,8 +170,62 @@ async fn sorted_by_every_criterion() {
     }
     let extended = ann.good("UID SORT RETURN (COUNT ALL) (REVERSE DATE) UTF-8 UNSEEN").await;
     assert!(extended.one("ESEARCH").ends_with("UID COUNT 3 ALL 3,2,4"), "{extended:?}");
-    let live = ann.good("SORT RETURN (UPDATE ALL) (DATE) UTF-8 ALL").await;
-    assert!(live.one("NOUPDATE").starts_with("NO [NOUPDATE "));
+    house.close().await;
+}
+
+/// RFC 5267 4.3.3 and 4.3.4: positions in the order of SORT, which a client that does as it is told always has.
+#[tokio::test]
+async fn live_orders_follow_the_mailbox() {
+    let house = House::new().await;
+    let mut ann = Imap::of(&house, ANN).await;
+    let letter = |lines: usize| format!("Subject: {lines}\r\n\r\n{}", "text\r\n".repeat(lines)).into_bytes();
+    let letters: Vec<Vec<u8>> = [5, 2, 8, 4].into_iter().map(letter).collect();
+    for letter in &letters {
+        ann.append("INBOX", &[("", letter)]).await;
+    }
+    ann.good("SELECT INBOX").await;
+    let mut other = Imap::at(&house, ANN, "INBOX").await;
+    let uids = ann.begin("UID SORT RETURN (UPDATE ALL) (REVERSE SIZE) UTF-8 UNSEEN").await;
+    let first = ann.end(&uids).await;
+    assert!(
+        first.one("ESEARCH").ends_with("UID ALL 3,1,4,2") && first.with("NOUPDATE").is_empty(),
+        "{first:?}"
+    );
+    let numbers = ann.begin("SORT RETURN (UPDATE COUNT) (SUBJECT) UTF-8 SMALLER 60").await;
+    assert!(ann.end(&numbers).await.one("ESEARCH").ends_with("COUNT 3"));
+    let told = |answer: crate::imap::Answer| -> Vec<String> {
+        answer
+            .with("SEARCH")
+            .into_iter()
+            .map(|line| line.replace(&uids, "u").replace(&numbers, "n"))
+            .collect()
+    };
+    for letter in [letter(6), letter(7), letter(3)] {
+        other.append("INBOX", &[("", &letter)]).await;
+    }
+    assert_eq!(
+        told(ann.good("NOOP").await),
+        [r#"ESEARCH (TAG "u") UID ADDTO (2 6,5 6 7)"#, r#"ESEARCH (TAG "n") ADDTO (2 7 5 5:6)"#]
+    );
+    other.good("STORE 3,6,1 +FLAGS.SILENT (\\Seen)").await;
+    assert_eq!(told(ann.good("NOOP").await), [r#"ESEARCH (TAG "u") UID REMOVEFROM (1 3,6 2 1)"#]);
+    other.good("STORE 1 -FLAGS.SILENT (\\Seen)").await;
+    other.good("STORE 2,5 +FLAGS.SILENT (\\Deleted)").await;
+    other.good("EXPUNGE").await;
+    let answer = ann.good("NOOP").await;
+    let at = |word: &str| answer.lines.iter().position(|line| line.contains(word)).unwrap();
+    assert!(at("REMOVEFROM") < at("EXPUNGE"), "the numbers still hold: {answer:?}");
+    assert_eq!(
+        told(answer),
+        [
+            r#"ESEARCH (TAG "u") UID REMOVEFROM (1 5 3 2)"#,
+            r#"ESEARCH (TAG "n") REMOVEFROM (1 2 4 5)"#,
+            r#"ESEARCH (TAG "u") UID ADDTO (1 1)"#,
+        ]
+    );
+    ann.good(&format!("CANCELUPDATE \"{uids}\" \"{numbers}\"")).await;
+    other.append("INBOX", &[("", &letter(9))]).await;
+    assert!(told(ann.good("NOOP").await).is_empty());
     house.close().await;
 }
 
