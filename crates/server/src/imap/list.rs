@@ -96,7 +96,10 @@ async fn answer(s: &mut ImapSession, list: &List, wire: &mut Wire<'_>) -> Result
     let utf8 = s.machine.enabled().utf8_names();
     for node in &nodes {
         style.write(node, utf8, s.machine.output());
-        beside(s, list, node).await?;
+        // Of a name that is told for what is below it alone, nothing else is told (RFC 5819 section 3, RFC 9590 section 4).
+        if choice.is_plain() || choice.takes(node) {
+            beside(s, list, node).await?;
+        }
         if s.machine.output().len() >= FLUSH_BYTES && wire.flush(s.machine.output()).await.is_err() {
             // The peer is gone: the loop will see it too.
             return Ok(());

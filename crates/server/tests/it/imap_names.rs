@@ -62,6 +62,11 @@ async fn list_with_selection_and_return_options() {
             "LIST (\\NonExistent) \"/\" gone (\"CHILDINFO\" (\"SUBSCRIBED\"))",
         ]
     );
+    // RFC 9590 section 4: of a name that is there for what is below it alone, nothing else is told.
+    let beside = ann.good("LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (a a/b/c) RETURN (STATUS (MESSAGES) METADATA (/private/x))").await;
+    assert_eq!(beside.lines.len(), 4, "{beside:?}");
+    assert_eq!(beside.one("STATUS"), "STATUS a/b/c (MESSAGES 0)");
+    assert_eq!(beside.one("METADATA"), "METADATA a/b/c (/private/x NIL)");
     let special = ann.good("LIST (SPECIAL-USE) \"\" *").await;
     assert_eq!(special.lines.len(), 5, "{special:?}");
     house.fill(ANN, 2, LETTER).await;
