@@ -197,6 +197,13 @@ impl Parser<'_> {
                     self.domain_literal();
                     continue;
                 }
+                // A comment may stand between any two words of an address (RFC 5322 3.2.2); it is not the person's name.
+                b'(' if rest.contains(&b')') => {
+                    let name = std::mem::take(&mut self.comment);
+                    self.comment();
+                    self.comment = name;
+                    continue;
+                }
                 b':' if self.plain.first() == Some(&b'@') => {
                     self.plain.clear();
                     self.at = None;
@@ -289,6 +296,10 @@ mod tests {
             ("<\"a@b\"@example.test>", "<a@b|example.test>"),
             ("X <@relay.test,@r.test:ann@example.test>", "X<ann|example.test>"),
             ("ann @ example . test", "<ann|example.test>"),
+            // RFC 5322 A.5 and A.6.3.
+            ("Pete(A nice \\) chap) <pete(his account)@silly.test(his host)>", "Pete<pete|silly.test>"),
+            ("John <jdoe@machine(comment).  example>", "John<jdoe|machine.example>"),
+            ("<a(b@c.test>", "<a(b|c.test>"),
             ("<ann@[IPv6:::1]>, b@[1.2.3.4]", "<ann|[IPv6:::1]> <b|[1.2.3.4]>"),
             ("a@[IPv6:::1", "<a|[IPv6:::1>"),
             ("not an address", "not an address<|>"),
