@@ -1,12 +1,12 @@
 //! A message for clients that know ASCII headers only (RFC 6856 section 2.1, RFC 6858).
 //!
-//! The header passes through field by field; one with UTF-8 in it is written anew: encoded words
+//! The headers of the message and of its parts pass through field by field; one with UTF-8 in it is written anew: encoded words
 //! (RFC 2047), domains as A-labels, parameters as RFC 2231 has them. An address whose local part has no such form
 //! becomes a name beside an address that leads nowhere. A field of which nothing would be left true is left out.
 //!
 //! What must hold: what is ASCII passes unchanged, and so does the body, whose encoding is MIME's affair; a field that is not
 //! UTF-8 either is somebody's old charset, which the client may guess better than we. At most
-//! [`FIELD_BYTES_MAX`] are held. Deliberately not here: the headers of parts, and sizes (RFC 6856 asks for LIST to match where
+//! [`FIELD_BYTES_MAX`] are held. Deliberately not here: sizes (RFC 6856 asks for LIST to match where
 //! it can: the size that is told is that of the message itself).
 
 use super::header::{self, Field};
@@ -23,8 +23,9 @@ pub const FIELD_BYTES_MAX: usize = 64 << 10;
 const WORD_TEXT_BYTES: usize = 45;
 /// Octets of a line before it is folded (RFC 5322 section 2.1.1).
 const LINE_BYTES: usize = 76;
-/// Stands for an address that ASCII cannot write; `.invalid` never exists (RFC 6761 section 6.4).
-const NOWHERE: &str = "<invalid@internationalized-address.invalid>";
+/// Stand for an address that ASCII cannot write; `.invalid` never exists (RFC 6761 section 6.4).
+pub(super) const NOWHERE_LOCAL: &str = "invalid";
+pub(super) const NOWHERE_HOST: &str = "internationalized-address.invalid";
 
 const OF_ADDRESSES: [&str; 11] = [
     "From",
@@ -57,69 +58,163 @@ const FOR_PROGRAMS: [&str; 14] = [
     "Authentication-Results",
 ];
 
+/// Octets of a boundary that is looked for (RFC 2046 section 5.1.1 allows 70), and multiparts within each other.
+const BOUNDARY_BYTES_MAX: usize = 200;
+const DEPTH_MAX: usize = 100;
+
 /// Takes a message in pieces of any size and gives its surrogate.
 #[derive(Debug)]
 pub struct Surrogate {
     in_header: bool,
-    /// A field that is not complete yet.
+    /// In the body: what comes begins a line.
+    at_line: bool,
+    /// A field, or a line that may be a boundary, that is not complete yet.
     held: Vec<u8>,
+    /// What the header says of the body that follows it.
+    follows: Follows,
+    /// The boundaries of the multiparts around this place, the innermost last.
+    boundaries: Vec<Vec<u8>>,
+}
+
+#[derive(Debug, Default)]
+enum Follows {
+    #[default]
+    Text,
+    Multipart(Vec<u8>),
+    /// Another message with a header.
+    Message,
 }
 
 impl Default for Surrogate {
     fn default() -> Surrogate {
-        Surrogate { in_header: true, held: Vec::new() }
+        Surrogate {
+            in_header: true,
+            at_line: true,
+            held: Vec::new(),
+            follows: Follows::Text,
+            boundaries: Vec::new(),
+        }
     }
 }
 
 impl Surrogate {
     /// Hands on what can be said after this piece; false as soon as `into` wants no more.
     pub fn push(&mut self, piece: &[u8], into: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        if !self.in_header {
-            return into(piece);
-        }
-        if self.held.is_empty() {
-            // Nearly every header is ASCII and comes in one piece: nothing is copied then.
-            let end = header_end(piece);
-            if piece[..end.unwrap_or(piece.len())].is_ascii() && (end.is_some() || piece.ends_with(b"\n")) {
-                self.in_header = end.is_none();
-                return into(piece);
-            }
-        }
-        self.held.extend_from_slice(piece);
         let held = std::mem::take(&mut self.held);
-        let mut rest = &held[..];
-        let mut out = Vec::with_capacity(held.len());
-        while let Some(end) = field_end(rest) {
-            if end == 0 {
-                self.in_header = false;
-                return into(&out) && into(rest);
+        let joined = if held.is_empty() { held } else { [&held[..], piece].concat() };
+        let mut rest = if joined.is_empty() { piece } else { &joined };
+        while !rest.is_empty() {
+            let taken = if self.in_header { self.header(rest, into) } else { self.body(rest, into) };
+            match taken {
+                None => return false,
+                Some(0) => {
+                    self.held = rest.to_vec();
+                    break;
+                }
+                Some(taken) => rest = &rest[taken..],
             }
-            rewrite(&rest[..end], &mut out);
-            rest = &rest[end..];
         }
-        if rest.len() > FIELD_BYTES_MAX {
-            ascii_only(rest, &mut out);
-        } else {
-            self.held.extend_from_slice(rest);
-        }
-        out.is_empty() || into(&out)
+        true
     }
 
     /// The message is over; its last field may have had no end.
     pub fn end(&mut self, into: &mut dyn FnMut(&[u8]) -> bool) {
-        let mut out = Vec::new();
-        rewrite(&std::mem::take(&mut self.held), &mut out);
+        let (held, mut out) = (std::mem::take(&mut self.held), Vec::new());
+        if self.in_header {
+            rewrite(&held, &mut out);
+        } else {
+            out = held;
+        }
         if !out.is_empty() {
             into(&out);
         }
         *self = Surrogate::default();
     }
-}
 
-/// Where the body begins, if the empty line is there. The bytes begin with a line.
-fn header_end(bytes: &[u8]) -> Option<usize> {
-    let blank = |at: usize| header::is_blank(&bytes[at..]).then(|| header::line_end(bytes, at));
-    blank(0).or_else(|| memchr::memchr_iter(b'\n', bytes).find_map(|end| blank(end + 1)))
+    /// How much of these octets is done; 0: more is needed. `None`: no more is wanted.
+    fn header(&mut self, bytes: &[u8], into: &mut dyn FnMut(&[u8]) -> bool) -> Option<usize> {
+        let (mut at, mut out) = (0, Vec::with_capacity(bytes.len()));
+        while let Some(length) = field_end(&bytes[at..]) {
+            if length == 0 {
+                let end = header::line_end(bytes, at);
+                out.extend_from_slice(&bytes[at..end]);
+                self.header_ends();
+                return into(&out).then_some(end);
+            }
+            let field = &bytes[at..at + length];
+            self.learn(field);
+            rewrite(field, &mut out);
+            at += length;
+        }
+        if bytes.len() - at > FIELD_BYTES_MAX {
+            ascii_only(&bytes[at..], &mut out);
+            at = bytes.len();
+        }
+        (out.is_empty() || into(&out)).then_some(at)
+    }
+
+    /// What a field says of the body.
+    fn learn(&mut self, raw: &[u8]) {
+        let Some(field) = header::fields(raw).next().filter(|field| field.is("Content-Type")) else { return };
+        let Some(value) = mime::content_type(field.value) else { return };
+        if value.kind.eq_ignore_ascii_case(b"multipart") {
+            let sound = |boundary: &&[u8]| (1..=BOUNDARY_BYTES_MAX).contains(&boundary.len());
+            if let Some(boundary) = value.param("boundary").filter(sound) {
+                self.follows = Follows::Multipart(boundary.to_vec());
+            }
+        } else if value.kind.eq_ignore_ascii_case(b"message")
+            && [&b"rfc822"[..], b"global"].iter().any(|kind| value.subtype.eq_ignore_ascii_case(kind))
+        {
+            self.follows = Follows::Message;
+        }
+    }
+
+    fn header_ends(&mut self) {
+        (self.in_header, self.at_line) = (false, true);
+        match std::mem::take(&mut self.follows) {
+            Follows::Multipart(boundary) if self.boundaries.len() < DEPTH_MAX => {
+                self.boundaries.push(boundary)
+            }
+            Follows::Message => self.in_header = true,
+            _ => {}
+        }
+    }
+
+    /// The same as [`Surrogate::header`] for a body, up to the header of a part.
+    fn body(&mut self, bytes: &[u8], into: &mut dyn FnMut(&[u8]) -> bool) -> Option<usize> {
+        let mut at = if self.boundaries.is_empty() { bytes.len() } else { 0 };
+        while at < bytes.len() && !self.in_header {
+            let line = &bytes[at..];
+            let end = memchr::memchr(b'\n', line).map(|end| end + 1);
+            let may_be = self.at_line && line.iter().take(2).all(|b| *b == b'-');
+            if may_be && end.is_none() && line.len() <= BOUNDARY_BYTES_MAX + 8 {
+                break;
+            }
+            if may_be && let Some(end) = end {
+                self.delimiter(&line[..end]);
+            }
+            self.at_line = end.is_some();
+            at += end.unwrap_or(line.len());
+        }
+        (at == 0 || into(&bytes[..at])).then_some(at)
+    }
+
+    /// A line that begins with two hyphens (RFC 2046 section 5.1.1).
+    fn delimiter(&mut self, line: &[u8]) {
+        let line = line.trim_ascii_end();
+        let Some(text) = line.strip_prefix(b"--") else { return };
+        for at in (0..self.boundaries.len()).rev() {
+            match text.strip_prefix(&self.boundaries[at][..]) {
+                Some(b"") => {
+                    self.boundaries.truncate(at + 1);
+                    self.in_header = true;
+                    return;
+                }
+                Some(b"--") => return self.boundaries.truncate(at),
+                _ => {}
+            }
+        }
+    }
 }
 
 /// The length of the first field, if what follows shows that it is complete; 0 at the empty line.
@@ -189,7 +284,7 @@ fn fold(name: &[u8], words: &[String], out: &mut Vec<u8>) {
 }
 
 /// Text for people: from the first word that needs it to the last, encoded; the others as they are.
-fn unstructured(text: &str) -> Vec<String> {
+pub(super) fn unstructured(text: &str) -> Vec<String> {
     let all: Vec<&str> = text.split_ascii_whitespace().collect();
     let Some(first) = all.iter().position(|word| !word.is_ascii()) else {
         return all.into_iter().map(str::to_owned).collect();
@@ -248,7 +343,7 @@ fn mailbox(name: Option<&[u8]>, local: &[u8], domain: &[u8], words: &mut Vec<Str
         None => {
             // The reader sees who it was, and an answer goes nowhere.
             display_name(format!("{name} {local}@{domain}").trim_start(), words);
-            return words.push(NOWHERE.to_owned());
+            return words.push(format!("<{NOWHERE_LOCAL}@{NOWHERE_HOST}>"));
         }
     };
     if name.is_empty() {
@@ -386,7 +481,48 @@ mod tests {
         assert_eq!(all, b"Subject: \xe4\r\n\r\n");
     }
 
+    #[test]
+    fn headers_of_parts_are_written_anew() {
+        let part = |description: &str| {
+            format!(
+                "Content-Type: multipart/mixed; boundary=\"a b\"\r\n\r\n--no\r\nX: ä\r\n\r\n--a b \r\n\
+                 Content-Type: multipart/alternative;\r\n boundary=c\r\n\r\n--c\r\n{description}\r\n\r\n\
+                 Subject: ö\r\n-\r\n--\r\n--c--\r\nX: ä\r\n\r\n--a b\r\n\
+                 content-type: Message/RFC822\r\n\r\n{description}\r\n\r\nbödy\r\n--a b--\r\nX: ä\r\n"
+            )
+        };
+        let (message, expected) =
+            (part("Content-Description: ä"), part("Content-Description: =?UTF-8?B?w6Q=?="));
+        assert_eq!(surrogate(&[message.as_bytes()]), expected);
+        let bytes: Vec<&[u8]> = message.as_bytes().chunks(1).collect();
+        assert_eq!(surrogate(&bytes), expected, "byte by byte");
+        // A line that never ends is no boundary.
+        let long = format!("Content-Type: multipart/mixed; boundary=a\r\n\r\n--{}", "-".repeat(10_000));
+        assert_eq!(surrogate(&[long.as_bytes(), b"x\r\n--a\r\n"]), format!("{long}x\r\n--a\r\n"));
+    }
+
     proptest! {
+        #[test]
+        fn parts_come_out_the_same_however_cut(
+            lines in prop::collection::vec(prop::sample::select(vec![
+                "Content-Type: multipart/mixed; boundary=a", "Content-Type: multipart/mixed; boundary=b",
+                "Content-Type: message/rfc822", "Subject: ä", "", "--a", "--b", "--a--", "--b--", "--", "-", "tëxt",
+            ]), 0..24),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+        ) {
+            let message = format!("Content-Type: multipart/mixed; boundary=a\r\n\r\n{}", lines.join("\r\n"));
+            let whole = surrogate(&[message.as_bytes()]);
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(message.len() + 1)).collect();
+            cuts.extend([0, message.len()]);
+            cuts.sort_unstable();
+            let pieces: Vec<&[u8]> = cuts.windows(2).map(|w| &message.as_bytes()[w[0]..w[1]]).collect();
+            prop_assert_eq!(surrogate(&pieces), whole.clone());
+            // What needs no surrogate is left alone.
+            if lines.iter().all(|line| line.is_ascii()) {
+                prop_assert_eq!(whole, message);
+            }
+        }
+
         #[test]
         fn headers_come_out_in_ascii_however_cut(
             message in "((From|To|Subject|Content-Type|X): [ä<>@,;:\"\\\\(a/=.]{0,20}\r\n){0,4}(\r\n[äa\r\n]{0,9})?",

@@ -3,6 +3,10 @@
 //! Octets go from the socket's buffer into the store's writer and past the scanner, as they came. What must hold: a command
 //! that is refused or broken off leaves nothing behind; all messages of one command come in one commit. How many one command
 //! brings is the machine's limit.
+//!
+//! Where we differ knowingly: RFC 6855 section 4 wants a NO for a header in UTF-8 from a client that did not say
+//! `ENABLE UTF8=ACCEPT`. Such mail is what people move from other servers with programs that know nothing of it (mbsync, Thunderbird),
+//! and Dovecot takes it too; to refuse it would be to lose it. It is kept as it came.
 
 use super::copy::target;
 use super::expunge;

@@ -177,12 +177,21 @@ async fn headers_in_utf8_are_for_those_who_can_read_them() {
     assert!(imap.good("FETCH 1 BODY.PEEK[HEADER]<9.19>").await.one("FETCH").is_ascii());
     let mime = imap.good("FETCH 1 BODY.PEEK[1.MIME]").await;
     assert!(mime.one("FETCH").contains("Content-Description: =?UTF-8?B?w6Q=?=\r\n\r\n"), "{mime:?}");
+    // RFC 6855 section 8.
+    let learnt = imap.good("FETCH 1 (ENVELOPE BODY BODYSTRUCTURE)").await;
+    let learnt = learnt.one("FETCH");
+    assert!(learnt.is_ascii() && !learnt.contains('{'), "{learnt}");
+    assert!(learnt.contains(
+        "\"=?UTF-8?B?R3LDvMOfZQ==?=\" ((\"=?UTF-8?B?SsO2cmc=?=\" NIL \"joerg\" \"example.test\"))"
+    ));
+    assert_eq!(learnt.matches("NIL \"=?UTF-8?B?w6Q=?=\" \"7").count(), 2, "{learnt}");
     let answer = imap.good("FETCH 1 (RFC822.SIZE BODY.PEEK[])").await;
     assert!(answer.one("FETCH").contains(message), "the message itself is what it is");
     let mut imap = Imap::of(&house, ANN).await;
     imap.good("ENABLE UTF8=ACCEPT").await;
     imap.good("SELECT INBOX").await;
     assert!(imap.good(fields).await.one("FETCH").contains("Subject: Gr\u{fc}\u{df}e\r\n"));
+    assert!(imap.good("FETCH 1 ENVELOPE").await.one("FETCH").contains("Gr\u{fc}\u{df}e"));
     assert!(
         imap.good("FETCH 1 BODY.PEEK[1.MIME]").await.one("FETCH").contains("Content-Description: \u{e4}")
     );

@@ -11,7 +11,9 @@ use proto::imap::code::Code;
 use proto::imap::command::{FetchItem, Label, Section};
 use proto::imap::encode;
 use proto::machine::Machine;
+use proto::message::ascii::in_ascii;
 use proto::message::gist::Gist;
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use store::account::{DetailRef, MessageRow};
 use store::blob::Window;
@@ -359,15 +361,21 @@ fn learnt(item: &FetchItem, detail: &DetailRef<'_>, gist: &Gist<'_>, utf8: bool,
     match item {
         FetchItem::Envelope => {
             out.extend_from_slice(b"ENVELOPE ");
-            out.extend_from_slice(gist.envelope());
+            out.extend_from_slice(&shown(gist.envelope(), utf8));
         }
         FetchItem::BodyStructure => {
             out.extend_from_slice(b"BODYSTRUCTURE ");
-            out.extend_from_slice(gist.body_structure());
+            out.extend_from_slice(&shown(gist.body_structure(), utf8));
         }
         FetchItem::Body => {
             out.extend_from_slice(b"BODY ");
-            gist.body(out);
+            if utf8 || gist.body_structure().is_ascii() {
+                gist.body(out);
+            } else {
+                let mut body = Vec::new();
+                gist.body(&mut body);
+                out.extend_from_slice(&in_ascii(&body));
+            }
         }
         FetchItem::SaveDate => {
             out.extend_from_slice(b"SAVEDATE ");
@@ -390,6 +398,11 @@ fn learnt(item: &FetchItem, detail: &DetailRef<'_>, gist: &Gist<'_>, utf8: bool,
         _ => return false,
     }
     true
+}
+
+/// For a client without UTF8=ACCEPT, what was learnt of a header in UTF-8 is written in ASCII (RFC 6855 section 8).
+fn shown(list: &[u8], utf8: bool) -> Cow<'_, [u8]> {
+    if utf8 { Cow::Borrowed(list) } else { in_ascii(list) }
 }
 
 /// `{5}` and its line end.
