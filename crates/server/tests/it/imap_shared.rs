@@ -178,7 +178,6 @@ async fn each_has_seen_what_they_have_seen() {
     let changed = again.good(&format!("FETCH 1:* (FLAGS) (CHANGEDSINCE {since})")).await;
     assert!(changed.with("3 FETCH").iter().all(|line| flags(line) == ["\\Seen"]), "{changed:?}");
     assert!(changed.with("1 FETCH").is_empty() && !changed.with("3 FETCH").is_empty(), "{changed:?}");
-    ann.good("ENABLE CONDSTORE").await;
     let changed = ann.good(&format!("FETCH 1:* (FLAGS) (CHANGEDSINCE {since})")).await;
     assert!(changed.with("FETCH").is_empty(), "{changed:?}");
     house.close().await;
