@@ -3,11 +3,11 @@
 
 #![no_main]
 // The rows stand here as they stand in the store, which keeps them to itself.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 #[path = "../../../crates/store/src/codec.rs"]
 mod codec;
-#[path = "../../../crates/store/src/row.rs"]
+#[path = "../../../crates/store/src/row/mod.rs"]
 mod row;
 
 /// Where `row` and `codec` look for what they are about.
@@ -26,6 +26,7 @@ use row::*;
 use sealpost_fuzz::choice;
 use std::fmt::Debug;
 use store::Error;
+use store::account::DetailRef;
 
 fn law<T: PartialEq + Debug>(
     bytes: &[u8],
@@ -49,13 +50,17 @@ fn records(bytes: &[u8]) -> Result<Vec<store::account::MessageRow>, Error> {
 
 fuzz_target!(|input: &[u8]| {
     let mut input = input;
-    match choice(&mut input) % 15 {
+    match choice(&mut input) % 17 {
         0 => law(input, HeadRow::decode, HeadRow::encode),
         1 => law(input, MailboxRow::decode, MailboxRow::encode),
         2 => law(input, decode_number, |n| encode_number(*n)),
         3 => law(input, |b| decode_tail(7, b), |row| encode_tail(row.as_ref())),
         4 => law(input, records, |rows| encode_record(rows)),
-        5 => law(input, decode_detail, encode_detail),
+        5 => law(input, decode_detail, |detail| {
+            let store::account::Detail { prefix, body, header_bytes, saved, gist } = detail;
+            let (body, header_bytes, saved) = (body.clone(), *header_bytes, *saved);
+            encode_detail_ref(&DetailRef { uid: 0, prefix, body, header_bytes, saved, gist })
+        }),
         6 => law(input, TokenRow::decode, TokenRow::encode),
         7 => law(input, decode_change, |items| encode_change(items)),
         8 => law(input, decode_domain, encode_domain),
@@ -64,6 +69,8 @@ fuzz_target!(|input: &[u8]| {
         11 => law(input, decode_alias, |(address, targets)| encode_alias(address, targets)),
         12 => law(input, decode_active, |(segment, good)| encode_active(*segment, *good)),
         13 => law(input, decode_entry, encode_entry),
-        _ => law(input, decode_fact, encode_fact),
+        14 => law(input, decode_fact, encode_fact),
+        15 => law(input, decode_exception, encode_exception),
+        _ => law(input, |b| decode_marks(7, b), |marks| encode_marks(7, marks)),
     }
 });
