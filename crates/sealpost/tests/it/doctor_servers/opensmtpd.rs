@@ -10,13 +10,17 @@ fn plan(listen: &str) -> Plan {
         root: "opensmtpd",
         doors: &["submissions", "submission"],
         papers: Papers::Good,
-        files: vec![(
-            "smtpd.conf",
-            format!(
-                "pki mail.example.test cert \"@dir@/chain.pem\"\npki mail.example.test key \"@dir@/key.pem\"\n\
-                 table users file:@dir@/users\n{listen}\naction out relay\nmatch auth from any for any action out\n"
+        files: vec![
+            (
+                "smtpd.conf",
+                format!(
+                    "pki mail.example.test cert \"@dir@/chain.pem\"\npki mail.example.test key \"@dir@/key.pem\"\n\
+                     table users file:@dir@/users\n{listen}\naction out relay\nmatch auth from any for any action out\n"
+                ),
             ),
-        )],
+            // It greets when it knows the client's name, and would ask the network for it first.
+            ("etc/resolv.conf", "lookup file\n".to_owned()),
+        ],
         run: format!(
             "
 mkdir -p -m 711 /var/spool/smtpd /var/lib/opensmtpd/empty
