@@ -21,7 +21,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Messages that are indexed in one step.
 const STEP_MESSAGES_MAX: usize = 4096;
@@ -42,6 +42,10 @@ const ROOM_LOOK_EVERY: Duration = Duration::from_millis(20);
 const MERGED_BYTES_MAX: u64 = 20 << 20;
 /// A block is at least so many times larger than all that is behind it.
 const GROWTH: u64 = 4;
+/// As long as new messages were gathered so lately, blocks of a mailbox that has not many are not merged: whoever delivers needs the
+/// processor more, and what comes in a burst is merged once instead of a few times.
+const BURST: Duration = Duration::from_secs(1);
+const BURST_BLOCKS_MAX: usize = 16;
 /// Mailboxes that wait; more are found by a search, or at the next start.
 const WAITING_MAX: usize = 65536;
 /// After an error, which is most likely a full disk.
@@ -56,9 +60,37 @@ pub(super) struct Orders {
     news: Queue,
     /// Mailboxes whose blocks are to be looked at.
     due: Queue,
+    /// Mailboxes whose blocks are to be merged when the burst is over.
+    later: Queue,
+    /// When messages were gathered last.
+    gathered: Option<Instant>,
     /// Blocks that a search could not read: account, mailbox, number.
     damaged: HashSet<(u64, u32, u64)>,
     stop: bool,
+}
+
+impl Orders {
+    /// Puts the merging of a mailbox's blocks off while messages come. False: there is no burst.
+    fn put_off(&mut self, id: Id) -> bool {
+        let burst = self.is_burst();
+        if burst {
+            self.later.push(id);
+        }
+        burst
+    }
+
+    fn is_burst(&self) -> bool {
+        self.gathered.is_some_and(|last| last.elapsed() < BURST)
+    }
+
+    /// What was put off is due, if the burst is over.
+    fn after_burst(&mut self) {
+        while !self.is_burst()
+            && let Some(id) = self.later.pop()
+        {
+            self.due.push(id);
+        }
+    }
 }
 
 /// Mailboxes, each once and in the order in which they came.
@@ -141,20 +173,20 @@ impl Search {
         let mut heard = Heard::default();
         while self.gather(account, mailbox, &mut heard)? && !self.orders().stop {
             if self.shared.tails.is_full() {
-                self.index(account, mailbox)?;
+                self.index(account, mailbox, false)?;
             }
         }
         if let Some(tail) = self.tail(account, mailbox) {
             tail.close();
         }
-        self.index(account, mailbox)
+        self.index(account, mailbox, false)
     }
 
-    /// Writes what is full of its tail, mends what is damaged, and merges.
-    fn index(&self, account: AccountId, mailbox: MailboxId) -> Result<(), Error> {
+    /// Writes what is full of its tail, mends what is damaged, and merges; with `patient`, that may be put off.
+    fn index(&self, account: AccountId, mailbox: MailboxId, patient: bool) -> Result<(), Error> {
         let _alone = self.shared.building.lock().unwrap_or_else(PoisonError::into_inner);
         let highest = block::remove_orphans(self.engine(), key::search(account), mailbox)?;
-        let mut indexing = Indexing { search: self, account, mailbox, highest };
+        let mut indexing = Indexing { search: self, account, mailbox, highest, patient };
         while indexing.step()? {
             if self.orders().stop {
                 break;
@@ -221,6 +253,8 @@ struct Indexing<'a> {
     mailbox: MailboxId,
     /// No block that was ever seen has a higher number.
     highest: u64,
+    /// Merging can wait until a burst is over.
+    patient: bool,
 }
 
 impl Indexing<'_> {
@@ -259,8 +293,11 @@ impl Indexing<'_> {
             return Ok(true);
         }
         if let Some((from, to)) = mergeable(&heads.sound, &uids) {
-            self.merge(&*snapshot, &heads.sound[from..to], &uids)?;
-            return Ok(true);
+            let wait = self.patient && heads.sound.len() < BURST_BLOCKS_MAX;
+            if !(wait && self.search.orders().put_off((account, mailbox))) {
+                self.merge(&*snapshot, &heads.sound[from..to], &uids)?;
+                return Ok(true);
+            }
         }
         // What is above is the tail's, which begins, if it is not there yet, behind the last block.
         let own = tail.map_or(0, |tail| tail.from()).max(heads.sound.last().map_or(0, |head| head.ends().1));
@@ -464,6 +501,7 @@ fn gather_all(search: &Search) {
         drop(orders);
         let more = search.gather(AccountId(id.0), MailboxId(id.1), &mut heard);
         orders = search.orders();
+        orders.gathered = Some(Instant::now());
         match more {
             // Behind the others.
             Ok(true) => drop(orders.news.push(id)),
@@ -481,21 +519,23 @@ fn build_all(search: &Search) {
     let mut orders = search.orders();
     while !orders.stop {
         let Some(id) = orders.due.pop() else {
+            let pause = if orders.later.order.is_empty() { LOOK_EVERY } else { BURST };
             let waited =
-                search.shared.wake.wait_timeout(orders, LOOK_EVERY).unwrap_or_else(PoisonError::into_inner);
+                search.shared.wake.wait_timeout(orders, pause).unwrap_or_else(PoisonError::into_inner);
             if waited.1.timed_out() {
                 drop(waited);
                 for id in search.shared.tails.close_quiet(UNINDEXED_MAX as u32, QUIET) {
                     search.ask(AccountId(id.0), MailboxId(id.1));
                 }
                 orders = search.orders();
+                orders.after_burst();
             } else {
                 orders = waited.0;
             }
             continue;
         };
         drop(orders);
-        let done = search.index(AccountId(id.0), MailboxId(id.1));
+        let done = search.index(AccountId(id.0), MailboxId(id.1), true);
         orders = search.orders();
         if let Err(error) = done
             && !orders.stop
@@ -571,5 +611,24 @@ impl Search {
         self.shared.tails.forget((account.0, mailbox.0));
         self.shared.terms.retain(|key: &TermsKey| (key.account, key.mailbox) != (account, mailbox));
         self.shared.columns.forget((account, mailbox));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merging_is_put_off_until_a_burst_is_over() {
+        let mut orders = Orders::default();
+        assert!(!orders.put_off((1, 1)), "nothing was gathered");
+        orders.gathered = Some(Instant::now());
+        assert!(orders.put_off((1, 1)) && orders.put_off((1, 2)) && orders.put_off((1, 1)));
+        orders.after_burst();
+        assert!(orders.due.order.is_empty());
+        orders.gathered = Instant::now().checked_sub(BURST);
+        orders.after_burst();
+        assert_eq!(orders.due.order, [(1, 1), (1, 2)]);
+        assert!(orders.later.order.is_empty() && !orders.put_off((1, 3)));
     }
 }
