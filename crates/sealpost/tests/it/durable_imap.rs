@@ -208,6 +208,7 @@ fn a_slow_fetch_of_200_000_messages_holds_up_nobody_and_takes_no_memory() {
     // From here on: the mailbox is in memory, and filling it took what it took.
     assert!(own.stop());
     own.start();
+    own.settle();
     // What reading it at once takes: the view, the rows under way, what any session needs.
     step("fast");
     let read_at_once = own.peak_kib();

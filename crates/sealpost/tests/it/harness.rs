@@ -386,6 +386,24 @@ impl Own {
         self.child.as_mut().is_none_or(|child| child.try_wait().expect("wait").is_some())
     }
 
+    /// Waits until it has nothing to do any more: what it does in the background after a start (words of new messages) takes memory too.
+    pub fn settle(&self) {
+        let pid = self.child.as_ref().expect("running").id();
+        let ticks = || -> u64 {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("stat");
+            // Behind the name, which may hold anything: utime and stime are the twelfth and thirteenth.
+            let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+            fields[11..13].iter().map(|ticks| ticks.parse::<u64>().expect("ticks")).sum()
+        };
+        let mut before = ticks();
+        wait_for("rest", || {
+            std::thread::sleep(Duration::from_secs(2));
+            let now = ticks();
+            // Two seconds have two hundred.
+            (now - std::mem::replace(&mut before, now) < 10).then_some(())
+        });
+    }
+
     /// The most resident memory so far, KiB.
     pub fn peak_kib(&self) -> u64 {
         let pid = self.child.as_ref().expect("running").id();
