@@ -46,23 +46,22 @@ pub(crate) struct Words {
 
 /// The words of a language.
 pub(crate) const fn words(lang: Lang) -> &'static Words {
-    match lang {
-        Lang::En => &EN,
-        Lang::De => &DE,
-        Lang::El => &EL,
-        Lang::Es => &ES,
-        Lang::Fr => &FR,
-    }
+    in_language(lang, [&EN, &DE, &EL, &ES, &FR])
 }
 
 /// A language's name in itself.
 pub(crate) const fn own_name(lang: Lang) -> &'static str {
+    in_language(lang, ["English", "Deutsch", "Ελληνικά", "Español", "Français"])
+}
+
+/// The one for a language, of those in English, German, Greek, Spanish and French.
+pub(crate) const fn in_language<T: ?Sized>(lang: Lang, [en, de, el, es, fr]: [&'static T; 5]) -> &'static T {
     match lang {
-        Lang::En => "English",
-        Lang::De => "Deutsch",
-        Lang::El => "Ελληνικά",
-        Lang::Es => "Español",
-        Lang::Fr => "Français",
+        Lang::En => en,
+        Lang::De => de,
+        Lang::El => el,
+        Lang::Es => es,
+        Lang::Fr => fr,
     }
 }
 

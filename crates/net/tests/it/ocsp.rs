@@ -15,6 +15,14 @@ fn now() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
 }
 
+/// An authority, a certificate of it, and a delegate that may answer for it.
+fn with_delegate(dir: &Path) -> OpensslCa {
+    let mut ca = OpensslCa::new(dir);
+    ca.issue("mail.test", AWAY);
+    ca.issue("delegate.test", "extendedKeyUsage=OCSPSigning");
+    ca
+}
+
 fn chain_of(ca: &OpensslCa, file: &str) -> Vec<CertificateDer<'static>> {
     chain(Path::new(file), &std::fs::read(ca.file(file)).unwrap()).unwrap()
 }
@@ -54,9 +62,7 @@ fn a_certificate_says_what_it_demands() {
 #[test]
 fn what_the_issuer_or_its_delegate_signed_is_taken() {
     let dir = tempfile::tempdir().unwrap();
-    let mut ca = OpensslCa::new(dir.path());
-    ca.issue("mail.test", AWAY);
-    ca.issue("delegate.test", "extendedKeyUsage=OCSPSigning");
+    let ca = with_delegate(dir.path());
     let question = question(&ca, "mail.test");
     for signer in ["ca", "delegate.test"] {
         let answer = ca.answer("mail.test", signer);
@@ -87,14 +93,12 @@ fn what_proves_nothing_is_no_staple() {
     // Any server of the same authority could else vouch for itself.
     assert!(about("mail.test", "server.test").contains("not signed by the authority"));
     // A stranger with the same serial number and the same words.
-    let mut foreign = OpensslCa::new(&dir.path().join("b"));
-    foreign.issue("mail.test", AWAY);
-    foreign.issue("delegate.test", "extendedKeyUsage=OCSPSigning");
+    let foreign = with_delegate(&dir.path().join("b"));
     for signer in ["ca", "delegate.test"] {
         let answer = foreign.answer("mail.test", signer);
         assert!(why(question.judge(&answer, now())).contains("not signed by the authority"), "{signer}");
     }
-    // A delegate of the stranger cannot answer with our authority's words either.
+    // Refusals, and what is no answer at all.
     assert!(why(question.judge(b"\x30\x03\x0a\x01\x03", now())).contains("later"));
     assert!(why(question.judge(b"\x30\x03\x0a\x01\x06", now())).contains("does not answer for"));
     assert!(why(question.judge(b"<html>", now())).contains("damaged"));
@@ -109,9 +113,7 @@ fn what_proves_nothing_is_no_staple() {
 #[test]
 fn a_changed_answer_says_nothing_new() {
     let dir = tempfile::tempdir().unwrap();
-    let mut ca = OpensslCa::new(dir.path());
-    ca.issue("mail.test", AWAY);
-    ca.issue("delegate.test", "extendedKeyUsage=OCSPSigning");
+    let ca = with_delegate(dir.path());
     let question = question(&ca, "mail.test");
     for signer in ["ca", "delegate.test"] {
         let answer = ca.answer("mail.test", signer);

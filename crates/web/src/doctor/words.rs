@@ -1,5 +1,6 @@
 //! The words of the doctor's page in its languages. A language that lacks one does not compile.
 
+use crate::words::in_language;
 use proto::guide::Lang;
 
 /// All of them in one language. `{}` stands for a value.
@@ -47,13 +48,7 @@ pub(super) struct Words {
 
 /// The words of a language.
 pub(super) const fn words(lang: Lang) -> &'static Words {
-    match lang {
-        Lang::En => &EN,
-        Lang::De => &DE,
-        Lang::El => &EL,
-        Lang::Es => &ES,
-        Lang::Fr => &FR,
-    }
+    in_language(lang, [&EN, &DE, &EL, &ES, &FR])
 }
 
 const EN: Words = Words {
