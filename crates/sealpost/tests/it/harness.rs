@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long anything may take before it counts as broken.
@@ -461,10 +461,22 @@ fn signal(child: &Child, signal: rustix::process::Signal) {
     rustix::process::kill_process(pid, signal).expect("signal");
 }
 
-/// A port that nobody has now.
+/// A port that nobody has now, and that nobody is given again: neither by this function nor by a kernel that looks for
+/// one, since it is below those that kernels choose themselves (32768 and up).
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
-    listener.local_addr().expect("address").port()
+    const PORTS: std::ops::Range<u32> = 10_000..32_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Runs of several processes begin at different places.
+    let start = std::process::id().wrapping_mul(101);
+    for _ in PORTS {
+        let turn = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + turn % (PORTS.end - PORTS.start);
+        let port = u16::try_from(port).expect("a port");
+        if std::net::TcpListener::bind(("0.0.0.0", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port is free");
 }
 
 /// A message with things that transports get wrong: dots, long lines, eight bits.

@@ -5,8 +5,9 @@
 //! are skipped with the reason of `skips`.
 
 use super::papers::{self, Papers};
+use crate::harness::free_port;
 use crate::skips::SERVERS_NEED_ROOT;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -173,10 +174,4 @@ fn passwd() -> String {
 
 fn group() -> String {
     USERS.iter().chain(GROUPS).map(|(name, id)| format!("{name}:x:{id}:\n")).collect()
-}
-
-/// A port that nobody has now.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((ADDRESS_OF_HOUSES, 0)).expect("bind");
-    listener.local_addr().expect("address").port()
 }
