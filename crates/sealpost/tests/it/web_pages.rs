@@ -73,7 +73,7 @@ fn axe_finds_nothing() {
     let server = demo();
     // One browser a language: on a busy machine all pages at once would take as long as anything may.
     for lang in ["en", "de", "el", "es", "fr"] {
-        visit(&server, lang);
+        visit(server, lang);
     }
 }
 
