@@ -53,6 +53,8 @@ pub(crate) const TAIL: u8 = b'E';
 pub(crate) const TOKEN: u8 = b'F';
 /// Tag of the change log.
 pub(crate) const CHANGE: u8 = b'G';
+/// Tag of wide changes.
+pub(crate) const WIDE_CHANGE: u8 = b'H';
 /// Tag of index records.
 pub(crate) const RECORD: u8 = b'I';
 /// Tag of details.
@@ -72,7 +74,7 @@ pub(crate) const SUBSCRIPTION: u8 = b'S';
 
 /// Tags of all rows that begin with a mailbox's id and go with the mailbox. Its own row is not among them,
 /// nor are graves, which go by themselves.
-pub(crate) const OF_MAILBOX: [u8; 6] = [TAIL, RECORD, DETAIL, ACL, NOTE, MARK];
+pub(crate) const OF_MAILBOX: [u8; 7] = [TAIL, WIDE_CHANGE, RECORD, DETAIL, ACL, NOTE, MARK];
 
 /// The account's head.
 pub(crate) fn head() -> Vec<u8> {
@@ -101,6 +103,14 @@ pub(crate) fn token(token: u64) -> Vec<u8> {
 /// What one commit changed.
 pub(crate) fn change(modseq: u64) -> Vec<u8> {
     tagged(CHANGE, &[&modseq.to_be_bytes()])
+}
+/// All wide changes of a mailbox begin so.
+pub(crate) fn wide_changes(id: MailboxId) -> Vec<u8> {
+    of_mailbox(WIDE_CHANGE, id)
+}
+/// A change of the flags of many messages.
+pub(crate) fn wide_change(id: MailboxId, modseq: u64) -> Vec<u8> {
+    tagged(WIDE_CHANGE, &[&id.0.to_be_bytes(), &modseq.to_be_bytes()])
 }
 /// All index records of a mailbox begin so.
 pub(crate) fn records(id: MailboxId) -> Vec<u8> {
@@ -303,13 +313,14 @@ mod tests {
     #[test]
     fn golden() {
         let m = MailboxId(0x0102_0304);
-        let golden: [(Vec<u8>, &[u8]); 28] = [
+        let golden: [(Vec<u8>, &[u8]); 29] = [
             (head(), b"B"),
             (mailbox(m), b"C\x01\x02\x03\x04"),
             (name("INBOX"), b"DINBOX"),
             (tail(m, 5), b"E\x01\x02\x03\x04\0\0\0\x05"),
             (token(6), b"F\0\0\0\0\0\0\0\x06"),
             (change(7), b"G\0\0\0\0\0\0\0\x07"),
+            (wide_change(m, 7), b"H\x01\x02\x03\x04\0\0\0\0\0\0\0\x07"),
             (record(m, 8), b"I\x01\x02\x03\x04\0\0\0\x08"),
             (detail(m, 9), b"M\x01\x02\x03\x04\0\0\0\x09"),
             (grave(m, 5, 6, true), b"N\x01\x02\x03\x04\0\0\0\0\0\0\0\x05\0\0\0\x06\x01"),

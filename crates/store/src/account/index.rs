@@ -4,9 +4,12 @@
 //! What must hold: a message with a UID below the mailbox's `folded_next` is in a record, and a
 //! tail row of it, if any, overrides the record (or says that it is gone); a message with a higher
 //! UID is in the tail only. So a delivery writes one small row, and a record is rewritten once for many
-//! changes, when the tail is folded.
+//! changes, when the tail is folded. What one command changes of very many messages is a row of its own (`wide`).
 
 mod rewrite;
+mod wide;
+
+pub(crate) use wide::WideChange;
 
 use super::{Mailbox, MailboxId, MessageRow};
 use crate::engine::{Batch, Snapshot};
@@ -38,12 +41,15 @@ pub(super) struct Index {
     tail: BTreeMap<u32, TailRow>,
     /// UIDs whose stored tail rows are to be deleted.
     dropped: Vec<u32>,
+    /// Ascending; the last `wide_fresh` of them are to be stored.
+    wide: Vec<WideChange>,
+    wide_fresh: usize,
 }
 
 impl Index {
     /// A mailbox that is not stored yet.
     pub(super) fn new(row: MailboxRow) -> Index {
-        Index { row, tail: BTreeMap::new(), dropped: Vec::new() }
+        Index { row, tail: BTreeMap::new(), dropped: Vec::new(), wide: Vec::new(), wide_fresh: 0 }
     }
 
     pub(super) fn load(snapshot: &dyn Snapshot, partition: u64, row: MailboxRow) -> Result<Index, Error> {
@@ -51,7 +57,8 @@ impl Index {
             .into_iter()
             .map(|(uid, row)| (uid, TailRow { row, stored: true, dirty: false }))
             .collect();
-        Ok(Index { row, tail, dropped: Vec::new() })
+        let wide = wide::load(snapshot, partition, row.mailbox.id)?;
+        Ok(Index { row, tail, dropped: Vec::new(), wide, wide_fresh: 0 })
     }
 
     /// A new message; its UID is above all others.
@@ -63,6 +70,19 @@ impl Index {
     pub(super) fn set(&mut self, row: MessageRow) {
         let stored = self.tail.get(&row.uid).is_some_and(|tail| tail.stored);
         self.tail.insert(row.uid, TailRow { row: Some(row), stored, dirty: true });
+    }
+
+    /// Many messages have changed in the same way. False: that cannot be said in one row.
+    pub(super) fn set_many(&mut self, change: Option<WideChange>) -> bool {
+        let room = self.wide.len() < wide::WIDE_CHANGES_MAX;
+        match change.filter(|_| room) {
+            Some(change) => {
+                self.wide.push(change);
+                self.wide_fresh += 1;
+                true
+            }
+            None => false,
+        }
     }
 
     /// Removes a message that exists.
@@ -94,6 +114,10 @@ impl Index {
         for (uid, tail) in self.tail.iter_mut().filter(|(_, tail)| tail.dirty) {
             batch.put(key::tail(id, *uid), row::encode_tail(tail.row.as_ref()));
             (tail.dirty, tail.stored) = (false, true);
+        }
+        let stored = self.wide.len() - std::mem::take(&mut self.wide_fresh);
+        for change in &self.wide[stored..] {
+            batch.put(key::wide_change(id, change.modseq), row::encode_wide_change(change));
         }
         batch.put(key::mailbox(id), self.row.encode());
     }
@@ -255,5 +279,6 @@ pub(crate) fn messages(
         rows.retain(|m| m.size != u64::MAX);
     }
     rows.extend(fresh);
+    wide::apply_all(snapshot, partition, mailbox.id, &mut rows)?;
     Ok(rows)
 }

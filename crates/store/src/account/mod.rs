@@ -22,7 +22,7 @@ mod views;
 mod watch;
 
 pub(crate) use apply::{CHANGES_KEPT, birth, left_by};
-pub(crate) use index::{RECORD_MESSAGES_MAX, messages};
+pub(crate) use index::{RECORD_MESSAGES_MAX, WideChange, messages};
 pub(crate) use lane::{Accounts, BodyMove, Outcome, Tree, Work};
 pub(crate) use name::{canonical_name, check_name, check_subscription};
 pub(crate) use share::share_entries;

@@ -14,7 +14,7 @@ pub(crate) use domain::{decode_domain, decode_exception, encode_domain, encode_e
 pub(crate) use mark::{MARK_UIDS, Mark, Marks, decode_marks, encode_marks, mark_block};
 
 use crate::Error;
-use crate::account::{Flags, Mailbox, MailboxId, MessageRow, Rights, Uses};
+use crate::account::{Flags, Mailbox, MailboxId, MessageRow, Rights, Uses, WideChange};
 use crate::blob::BodyRef;
 use crate::codec::{Put, Take};
 use crate::system::directory::{AccountRecord, Credential, CredentialKind, Credentials};
@@ -196,6 +196,22 @@ pub(crate) fn decode_tail(uid: u32, bytes: &[u8]) -> Result<Option<MessageRow>, 
     })?;
     t.end()?;
     Ok(row)
+}
+
+/// A wide change; its MODSEQ is in its key.
+pub(crate) fn encode_wide_change(change: &WideChange) -> Vec<u8> {
+    let mut p = Put::version(V1);
+    p.num(change.clear).num(change.set);
+    put_ranges(&mut p, &change.uids);
+    p.done()
+}
+
+pub(crate) fn decode_wide_change(modseq: u64, bytes: &[u8]) -> Result<WideChange, Error> {
+    let mut t = Take::version("wide change", bytes)?;
+    let (clear, set) = (t.num()?, t.num()?);
+    let uids = take_ranges(&mut t)?;
+    t.end()?;
+    Ok(WideChange { modseq, clear, set, uids })
 }
 
 /// An index record: messages by ascending UID, each as the difference to the one before.
@@ -608,6 +624,9 @@ mod tests {
         assert_eq!(tail, [1, 1, 1, 5, 0xc8, 1, 20]);
         assert_eq!(decode_tail(2, &tail).unwrap(), Some(rows[0].clone()));
         assert_eq!(encode_tail(None), [1, 0]);
+        let wide = WideChange { modseq: 7, clear: 1, set: 300, uids: vec![(2, 4), (9, 9)] };
+        assert_eq!(encode_wide_change(&wide), [1, 1, 0xac, 2, 2, 2, 2, 5, 0]);
+        assert_eq!(decode_wide_change(7, &encode_wide_change(&wide)).unwrap(), wide);
         let token = TokenRow { mailbox: MailboxId(1), uid: 2, modseq: 3, saved: 4 };
         assert_eq!(token.encode(), [1, 1, 2, 3, 8]);
         assert_eq!(TokenRow::decode(&token.encode()).unwrap(), token);

@@ -166,6 +166,46 @@ fn copies_count_and_moves_do_not() {
     clean(&house.store);
 }
 
+/// What is said of many messages in one row agrees with what is said of single ones before, after and in the same commit.
+#[test]
+fn changes_of_many_and_of_few_are_found_again() {
+    let mut house = House::new();
+    house.append(700);
+    let spans: [(u32, u32); 7] = [(1, 700), (3, 3), (100, 650), (90, 110), (1, 80), (640, 700), (299, 301)];
+    for round in 0..30u32 {
+        let change = |n: u32| FlagChange {
+            mailbox: house.inbox,
+            uids: vec![spans[(n * 5 + round) as usize % spans.len()]],
+            how: [How::Add, How::Remove, How::Add, How::Replace][(n + round) as usize % 4],
+            flags: Flags([Flags::SEEN, Flags::FLAGGED, Flags::DELETED][n as usize % 3].0),
+            keywords: if round % 5 == 4 { vec!["$Junk".to_owned()] } else { Vec::new() },
+            unchanged_since: None,
+        };
+        // While the first is being committed the others wait, and become one commit.
+        let begin = |change| {
+            let account = house.account.clone();
+            house.rt.spawn(async move { account.change_flags(change).await.unwrap() })
+        };
+        let together: Vec<_> = (0..4).map(|n| begin(change(n))).collect();
+        for done in together {
+            house.rt.block_on(done).unwrap();
+        }
+        if round % 3 == 0 {
+            house.append(1);
+        }
+        if round % 7 == 6 {
+            house.rt.block_on(house.account.expunge(house.inbox, &[round, round + 300])).unwrap();
+        }
+        let (messages, mailbox) = (house.view().messages(), house.view().mailbox.clone());
+        house.store.close().unwrap();
+        house.store = Store::open(house.dir.path(), small()).unwrap();
+        house.account = house.store.account(house.account.id());
+        assert_eq!(house.view().messages(), messages, "round {round}");
+        assert_eq!(house.view().mailbox, mailbox);
+        clean(&house.store);
+    }
+}
+
 #[test]
 fn details_of_many_that_were_removed_are_swept_later() {
     let house = House::new();

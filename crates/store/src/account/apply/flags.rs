@@ -2,7 +2,7 @@
 
 use super::mark::Marking;
 use super::{Change, SMALL_ROWS_MAX};
-use crate::account::{FlagChange, Flags, FlagsChanged, How, Mailbox, MailboxId, Refused, View};
+use crate::account::{FlagChange, Flags, FlagsChanged, How, Mailbox, Refused, View, WideChange};
 use proto::proof::AccountId;
 use std::sync::Arc;
 
@@ -26,6 +26,12 @@ impl Change<'_> {
         // Whether a guest has seen a message is not among the flags that all share.
         let shared = if guest.is_some() { !Flags::SEEN.0 } else { u64::MAX };
         let bits = (change.flags.0 & Flags::SYSTEM.0 | keywords) & shared;
+        // First some are taken away, then some are set.
+        let (clear, set) = match change.how {
+            How::Add => (0, bits),
+            How::Remove => (bits, 0),
+            How::Replace => (shared, bits),
+        };
         let mut done = FlagsChanged::default();
         let mut changed: Vec<(u32, u64)> = Vec::new();
         let mut marked: Vec<(u32, bool)> = Vec::new();
@@ -39,11 +45,7 @@ impl Change<'_> {
                         continue;
                     }
                     let old = chunk.flags[at];
-                    let new = match change.how {
-                        How::Add => old | bits,
-                        How::Remove => old & !bits,
-                        How::Replace => old & !shared | bits,
-                    };
+                    let new = old & !clear | set;
                     if let Some(mark) = mark
                         && let Some(seen) = seen_after(change, mark.seen)
                     {
@@ -66,7 +68,7 @@ impl Change<'_> {
             self.write_marks(marking, Some(&view));
         }
         if !changed.is_empty() {
-            self.set_flags(change.mailbox, mailbox, &view, changed);
+            self.set_flags(mailbox, &view, (clear, set), changed);
         }
         Ok(done)
     }
@@ -91,12 +93,22 @@ impl Change<'_> {
     }
 
     /// Gives messages of a mailbox that is held the flags that were found to differ; `mailbox` counts them already.
-    fn set_flags(&mut self, id: MailboxId, mailbox: Mailbox, view: &View, mut changed: Vec<(u32, u64)>) {
+    /// All had the same bits taken away, and set.
+    fn set_flags(&mut self, mailbox: Mailbox, view: &View, bits: (u64, u64), mut changed: Vec<(u32, u64)>) {
         let modseq = self.head.version + 1;
+        let id = mailbox.id;
         let Some(index) = self.head.mailboxes.get_mut(&id.0) else { return };
         index.row.mailbox = mailbox;
         let touched = self.touched.entry(id.0).or_default();
-        touched.is_bulk |= changed.len() > SMALL_ROWS_MAX;
+        let is_large = changed.len() > SMALL_ROWS_MAX;
+        // What an operation of this commit has put in or changed has the same MODSEQ.
+        let is_first = !touched.is_bulk && touched.added.is_empty() && touched.changed.is_empty();
+        let mut uids = changed.iter().map(|(uid, _)| *uid);
+        if is_large && is_first && index.set_many(WideChange::new(modseq, bits, &mut uids)) {
+            touched.changed.append(&mut changed);
+            return;
+        }
+        touched.is_bulk |= is_large;
         if touched.is_bulk {
             touched.bulk.extend(changed.iter().map(|(uid, _)| *uid));
         } else {

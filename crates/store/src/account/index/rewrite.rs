@@ -1,5 +1,6 @@
 //! Index records are written anew from a view that has all changes, when many messages changed.
 
+use super::wide::WIDE_CHANGES_MAX;
 use super::{Index, RECORD_MESSAGES_MAX};
 use crate::account::{MailboxId, MessageRow, View};
 use crate::engine::{Batch, Snapshot};
@@ -8,7 +9,7 @@ use std::ops::ControlFlow;
 
 impl Index {
     /// Puts all changes into index records: those of `dirty` (UIDs, ascending) and those of the tail, which is empty
-    /// afterwards. `view` is the mailbox with all of them; of the records only the keys are read.
+    /// afterwards; those of wide changes too, if there are many. `view` is the mailbox with all of them; of the records only the keys are read.
     pub(in crate::account) fn rewrite(
         &mut self,
         view: &View,
@@ -21,6 +22,13 @@ impl Index {
         let folded_next = self.row.folded_next;
         let mut changed: Vec<u32> = dirty.iter().copied().filter(|uid| *uid < folded_next).collect();
         changed.extend(self.tail.range(..folded_next).map(|(uid, _)| *uid));
+        if self.wide.len() >= WIDE_CHANGES_MAX {
+            for change in self.wide.drain(..) {
+                changed.extend(change.present(view).take_while(|uid| *uid < folded_next));
+                batch.delete(key::wide_change(id, change.modseq));
+            }
+            self.wide_fresh = 0;
+        }
         changed.sort_unstable();
         let fresh = view.seqs(folded_next, u32::MAX);
         let last = if fresh.is_empty() { changed.last().copied().unwrap_or(0) } else { u32::MAX };
