@@ -24,6 +24,15 @@ pub trait Disk: Send + Sync + std::fmt::Debug {
     fn truncate(&self, file: &File, len: u64) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Whether writes to `file` go past the page cache from now on: they are of whole blocks then. False: that cannot be had. A file
+    /// system may say otherwise and refuse the first such write.
+    fn set_direct(&self, file: &File, on: bool) -> bool {
+        let set = rustix::fs::fcntl_getfl(file).and_then(|mut flags| {
+            flags.set(rustix::fs::OFlags::DIRECT, on);
+            rustix::fs::fcntl_setfl(file, flags)
+        });
+        set.is_ok()
+    }
 }
 
 /// The real disk.

@@ -39,7 +39,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Options {
     /// Bodies up to this many octets are held in memory until they are committed (default 128 KiB).
     pub body_memory_bytes_max: usize,
-    /// Bodies from this many octets on get a segment of their own (default 4 MiB).
+    /// Bodies from this many octets on get a segment of their own (default 2 MiB).
     pub body_own_segment_bytes_min: u64,
     /// A shared segment is sealed at this size (default 256 MiB).
     pub segment_bytes_max: u64,
@@ -56,7 +56,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             body_memory_bytes_max: 128 << 10,
-            body_own_segment_bytes_min: 4 << 20,
+            body_own_segment_bytes_min: 2 << 20,
             segment_bytes_max: 256 << 20,
             columns_cache_bytes_max: 256 << 20,
             term_cache_bytes_max: 256 << 20,

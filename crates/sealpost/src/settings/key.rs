@@ -375,7 +375,7 @@ pub const KEYS: &[Key] = &[
         "How many proven passwords are remembered at most."),
     key("store.body_memory", octets(4096, 64 * MIB), Value("\"128 KiB\""), "\"128 KiB\"",
         "A message up to this size stays in memory until it is durable; a larger one is written as it arrives."),
-    key("store.body_own_segment", octets(MIB, 4 * GIB), Value("\"4 MiB\""), "\"4 MiB\"",
+    key("store.body_own_segment", octets(MIB, 4 * GIB), Value("\"2 MiB\""), "\"2 MiB\"",
         "A message from this size on gets a file of its own."),
     key("store.segment", octets(16 * MIB, 64 * GIB), Value("\"256 MiB\""), "\"256 MiB\"",
         "A shared file of messages is closed at this size and never changes again, so that a backup copies it once."),

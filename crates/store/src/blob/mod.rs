@@ -7,6 +7,7 @@
 //! what is known to the accounts alone, and `compact` asks them.
 
 mod append;
+mod buffer;
 mod dead;
 pub(crate) mod frame;
 mod placed;

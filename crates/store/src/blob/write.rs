@@ -1,8 +1,10 @@
 //! A body on its way in: framed, hashed and checksummed as it arrives, so that nothing is copied or
 //! read again at the end. Past a stated size it goes to a spool file, already in the shape of a
-//! segment: a large body becomes one by being renamed.
+//! segment: a large body becomes one by being renamed. What is large enough for that is written past the page cache, which
+//! nobody reads it from soon, and whose pages cost more than the writing.
 
 use super::append::Until;
+use super::buffer::{BLOCK, Buffer};
 use super::frame::{CHUNK, CRC, HEADER, Header};
 use super::{BodyRef, Shared, blocking, segment_path};
 use crate::Error;
@@ -18,7 +20,7 @@ pub struct BodyWriter {
     shared: Arc<Shared>,
     /// The part of the frame that is not yet in the spool file. While there is none, it begins with
     /// room for the header.
-    buffer: Vec<u8>,
+    buffer: Buffer,
     /// Where the unfinished chunk begins in `buffer`.
     chunk: usize,
     hasher: blake3::Hasher,
@@ -34,7 +36,18 @@ pub(super) struct Spool {
     path: PathBuf,
     /// Octets in it.
     pub(super) bytes: u64,
+    cache: Cache,
     renamed: bool,
+}
+
+/// What writes to a spool file do with the page cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cache {
+    /// Fill it, as long as the body may become part of a segment and be read again for that.
+    Through,
+    Past,
+    /// Fill it: this file system knows no other way.
+    Only,
 }
 
 impl Drop for Spool {
@@ -51,7 +64,7 @@ impl BodyWriter {
     pub(super) fn new(shared: Arc<Shared>) -> BodyWriter {
         BodyWriter {
             shared,
-            buffer: Vec::new(),
+            buffer: Buffer::default(),
             chunk: HEADER,
             hasher: blake3::Hasher::new(),
             len: 0,
@@ -153,11 +166,11 @@ impl BodyWriter {
     fn take<'a>(&mut self, piece: &'a [u8]) -> &'a [u8] {
         if self.len == 0 {
             self.buffer.reserve(HEADER + piece.len().max(8 << 10) + CRC);
-            self.buffer.resize(HEADER, 0);
+            self.buffer.push_zeros(HEADER);
         }
         let room = CHUNK - (self.buffer.len() - self.chunk);
         let (now, later) = piece.split_at(piece.len().min(room));
-        self.buffer.extend_from_slice(now);
+        self.buffer.push(now);
         self.len += now.len() as u64;
         if self.buffer.len() - self.chunk == CHUNK {
             self.end_chunk();
@@ -166,10 +179,10 @@ impl BodyWriter {
     }
 
     fn end_chunk(&mut self) {
-        let content = &self.buffer[self.chunk..];
+        let content = &self.buffer.content()[self.chunk..];
         self.hasher.update(content);
         let crc = crc32fast::hash(content);
-        self.buffer.extend_from_slice(&crc.to_le_bytes());
+        self.buffer.push(&crc.to_le_bytes());
         self.chunk = self.buffer.len();
     }
 
@@ -179,21 +192,20 @@ impl BodyWriter {
     }
 
     fn begin_spill(&mut self) -> Spill {
-        self.chunk = 0;
-        let bytes = std::mem::take(&mut self.buffer);
-        Spill { shared: self.shared.clone(), bytes, header: None, spool: self.spool.take() }
+        let buffer = std::mem::take(&mut self.buffer);
+        Spill { shared: self.shared.clone(), buffer, header: None, spool: self.spool.take() }
     }
 
-    /// Takes the spool file back, and the buffer with its room: the next octets fill it again.
+    /// Takes the spool file back, and the buffer with its room and with what is not yet a whole block: the next octets come behind.
     fn go_on_after(&mut self, spill: Spill) {
         self.spool = spill.spool;
-        self.buffer = spill.bytes;
-        self.buffer.clear();
+        self.buffer = spill.buffer;
+        self.chunk = self.buffer.len();
     }
 
     fn into_finished(mut self) -> ([u8; 32], u64, Finished) {
         if self.len == 0 {
-            self.buffer.resize(HEADER, 0);
+            self.buffer.push_zeros(HEADER);
         }
         if self.buffer.len() > self.chunk {
             self.end_chunk();
@@ -201,7 +213,7 @@ impl BodyWriter {
         let hash = *self.hasher.finalize().as_bytes();
         let header = Header { len: self.len, hash }.encode();
         if self.spool.is_none() {
-            let mut frame = std::mem::take(&mut self.buffer);
+            let mut frame = std::mem::take(&mut self.buffer).into_content();
             frame[..HEADER].copy_from_slice(&header);
             return (hash, self.len, Finished::Small(frame));
         }
@@ -228,7 +240,8 @@ enum Completed {
 /// Work on a spool file, to be done where it may block.
 struct Spill {
     shared: Arc<Shared>,
-    bytes: Vec<u8>,
+    buffer: Buffer,
+    /// There when the body is complete.
     header: Option<[u8; HEADER]>,
     spool: Option<Spool>,
 }
@@ -239,12 +252,9 @@ impl Spill {
             Some(spool) => spool,
             none => none.insert(Spool::create(&self.shared)?),
         };
-        if !self.bytes.is_empty() {
-            self.shared.disk.write_at(&spool.file, &[IoSlice::new(&self.bytes)], spool.bytes)?;
-            spool.bytes += self.bytes.len() as u64;
-        }
+        spool.write(&mut self.buffer)?;
         if let Some(header) = &self.header {
-            self.shared.disk.write_at(&spool.file, &[IoSlice::new(header)], 0)?;
+            spool.end(&mut self.buffer, header)?;
         }
         Ok(())
     }
@@ -272,6 +282,49 @@ impl Spool {
         let number = shared.next_spool.fetch_add(1, Ordering::Relaxed);
         let path = shared.spool.join(format!("{number}.body"));
         let file = Arc::new(shared.disk.create(&path)?);
-        Ok(Spool { shared: shared.clone(), file, path, bytes: 0, renamed: false })
+        Ok(Spool { shared: shared.clone(), file, path, bytes: 0, cache: Cache::Through, renamed: false })
+    }
+
+    /// Writes what is in the buffer; past the page cache only whole blocks, so that something may stay in it.
+    fn write(&mut self, buffer: &mut Buffer) -> Result<(), Error> {
+        if self.cache == Cache::Through && self.bytes >= self.shared.options.body_own_segment_bytes_min {
+            let whole = self.bytes.next_multiple_of(BLOCK as u64) - self.bytes;
+            self.put(buffer, buffer.len().min(whole as usize))?;
+            let can = self.shared.disk.set_direct(&self.file, true);
+            self.cache = if can { Cache::Past } else { Cache::Only };
+        }
+        if self.cache == Cache::Past {
+            // What comes until the next write.
+            buffer.align(self.shared.options.body_memory_bytes_max + CHUNK + CRC);
+            match self.put(buffer, buffer.len() - buffer.len() % BLOCK) {
+                Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::InvalidInput => {
+                    self.shared.disk.set_direct(&self.file, false);
+                    self.cache = Cache::Only;
+                }
+                other => return other,
+            }
+        }
+        self.put(buffer, buffer.len())
+    }
+
+    /// Writes the first octets of the buffer at the end.
+    fn put(&mut self, buffer: &mut Buffer, count: usize) -> Result<(), Error> {
+        if count > 0 {
+            let octets = &buffer.content()[..count];
+            self.shared.disk.write_at(&self.file, &[IoSlice::new(octets)], self.bytes)?;
+            self.bytes += count as u64;
+            buffer.drop_front(count);
+        }
+        Ok(())
+    }
+
+    /// Writes the last octets, and the header.
+    fn end(&mut self, buffer: &mut Buffer, header: &[u8; HEADER]) -> Result<(), Error> {
+        if self.cache == Cache::Past {
+            self.shared.disk.set_direct(&self.file, false);
+            self.cache = Cache::Only;
+        }
+        self.put(buffer, buffer.len())?;
+        Ok(self.shared.disk.write_at(&self.file, &[IoSlice::new(header)], 0)?)
     }
 }

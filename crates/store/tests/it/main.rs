@@ -1,6 +1,7 @@
 //! Integration tests of the store: the engine's contract, operations against a model, crashes, full disks.
 
 mod account;
+mod bodies;
 mod change;
 mod compact;
 mod crash;
