@@ -1,4 +1,4 @@
-//! What searches of common header fields compare, in memory: one run of octets a field, so that a search is one pass over it.
+//! What searches of common header fields compare, in memory: one run of octets a field (`texts`), so that a search is one pass over it.
 //!
 //! Made from gists, a chunk of messages at a time, and only for messages that were not there the last time. A chunk never changes;
 //! which of its messages a view has, and where, is worked out once for each view. Chunks are merged so that each is some times
@@ -6,9 +6,9 @@
 
 use super::Bits;
 use super::cache::Cache;
-use super::docs::{self, Docs, Run, UidRanges, push_uid};
+use super::docs::{self, Run, UidRanges, push_uid};
 use super::keys::{SortFacts, SortKeys, ThreadFacts, ThreadKeys};
-use super::words::SEPARATOR;
+use super::texts::Texts;
 use crate::account::{Account, DetailRef, MailboxId, View};
 use crate::engine::Engine;
 use crate::{Error, key, row};
@@ -19,8 +19,6 @@ use proto::proof::AccountId;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// Octets of one text of one message; what is longer is cut (some 1,500 addresses).
-const TEXT_BYTES_MAX: usize = 64 << 10;
 /// Messages in a chunk, and octets, at most; one message more may be over.
 const CHUNK_MESSAGES_MAX: u32 = 16384;
 const CHUNK_BYTES_MAX: usize = 64 << 20;
@@ -188,12 +186,12 @@ fn read<F: Facts>(
         }
         if messages >= CHUNK_MESSAGES_MAX || open.facts.bytes() >= CHUNK_BYTES_MAX {
             messages = 0;
-            chunks.push(Arc::new(std::mem::take(&mut open)));
+            chunks.push(std::mem::take(&mut open).sealed());
         }
         Ok(ControlFlow::Continue(()))
     })?;
     if messages > 0 {
-        chunks.push(Arc::new(open));
+        chunks.push(open.sealed());
     }
     Ok(chunks)
 }
@@ -222,7 +220,7 @@ fn merge_tail<F: Facts>(chunks: &mut Vec<Arc<Chunk<F>>>) {
         }
         merged.facts.append(&chunk.facts);
     }
-    chunks.push(Arc::new(merged));
+    chunks.push(merged.sealed());
 }
 
 /// What is held of all mailboxes.
@@ -262,6 +260,8 @@ pub(super) trait Facts: Default + Send + Sync + 'static {
     fn push(&mut self, detail: &DetailRef<'_>, gist: Option<Gist<'_>>);
     /// The messages of another behind those of this one.
     fn append(&mut self, other: &Self);
+    /// Nothing more comes: gives back what only adding needs.
+    fn seal(&mut self);
     /// Octets in memory.
     fn bytes(&self) -> usize;
 }
@@ -274,6 +274,11 @@ pub(super) struct Chunk<F> {
 }
 
 impl<F: Facts> Chunk<F> {
+    fn sealed(mut self) -> Arc<Chunk<F>> {
+        self.facts.seal();
+        Arc::new(self)
+    }
+
     fn bytes(&self) -> usize {
         8 * self.uids.len() + self.facts.bytes()
     }
@@ -343,65 +348,6 @@ impl<F> Mapped<F> {
     }
 }
 
-/// Texts of messages in one run of octets.
-#[derive(Debug, Default)]
-pub(super) struct Texts {
-    octets: Vec<u8>,
-    /// Where the separator behind each text is.
-    ends: Vec<u32>,
-}
-
-impl Texts {
-    pub(super) fn push(&mut self, text: &str) {
-        let text = &text[..text.floor_char_boundary(TEXT_BYTES_MAX)];
-        self.octets.extend_from_slice(text.as_bytes());
-        self.ends.push(self.octets.len() as u32);
-        self.octets.push(SEPARATOR);
-    }
-
-    pub(super) fn get(&self, at: usize) -> &str {
-        let from = at.checked_sub(1).map_or(0, |before| self.ends[before] as usize + 1);
-        std::str::from_utf8(&self.octets[from..self.ends[at] as usize]).unwrap_or_default()
-    }
-
-    pub(super) fn append(&mut self, other: &Texts) {
-        let before = self.octets.len() as u32;
-        self.octets.extend_from_slice(&other.octets);
-        self.ends.extend(other.ends.iter().map(|end| end + before));
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.octets.capacity() + 4 * self.ends.capacity()
-    }
-
-    /// The texts that hold a needle.
-    fn find(&self, needle: &Finder<'_>) -> Docs {
-        let mut found = Docs::none(self.ends.len() as u32);
-        let (mut at, mut text) = (0, 0);
-        while let Some(hit) = self.octets.get(at..).and_then(|rest| needle.find(rest)) {
-            text = docs::first_at_or_behind(&self.ends, text, at + hit);
-            let Some(end) = self.ends.get(text) else { break };
-            found.set(text as u32);
-            at = *end as usize + 1;
-            text += 1;
-        }
-        found
-    }
-
-    /// The texts that are not empty.
-    fn present(&self) -> Docs {
-        let mut found = Docs::none(self.ends.len() as u32);
-        let mut from = 0;
-        for (text, end) in (0..).zip(&self.ends) {
-            if *end > from {
-                found.set(text);
-            }
-            from = end + 1;
-        }
-        found
-    }
-}
-
 /// What header searches compare.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
@@ -435,39 +381,12 @@ impl Facts for Fields {
         self.sent.extend_from_slice(&other.sent);
     }
 
+    fn seal(&mut self) {
+        self.texts.iter_mut().for_each(Texts::seal);
+        self.sent.shrink_to_fit();
+    }
+
     fn bytes(&self) -> usize {
         self.texts.iter().map(Texts::bytes).sum::<usize>() + 16 * self.sent.capacity()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn texts_are_searched_one_by_one(
-            some in proptest::collection::vec("[ab]{0,5}", 0..30), more in proptest::collection::vec("[ab]{0,5}", 0..30),
-            needle in "[ab]{1,3}",
-        ) {
-            let (mut texts, mut tail) = (Texts::default(), Texts::default());
-            some.iter().for_each(|text| texts.push(text));
-            more.iter().for_each(|text| tail.push(text));
-            texts.append(&tail);
-            let all: Vec<&String> = some.iter().chain(&more).collect();
-            let (found, present) = (texts.find(&Finder::new(&needle)), texts.present());
-            let (mut expected, mut there) = (Docs::none(all.len() as u32), Docs::none(all.len() as u32));
-            for (at, text) in all.iter().enumerate() {
-                prop_assert_eq!(texts.get(at), text.as_str());
-                if text.contains(&needle) {
-                    expected.set(at as u32);
-                }
-                if !text.is_empty() {
-                    there.set(at as u32);
-                }
-            }
-            prop_assert_eq!((found, present), (expected, there));
-        }
     }
 }

@@ -1,7 +1,8 @@
 //! What sorting and threading compare, for all messages of a view (RFC 5256, RFC 5957). Held as `columns` are.
 
 use super::cache::Cache;
-use super::columns::{Facts, Group, Held, Mapped, Texts};
+use super::columns::{Facts, Group, Held, Mapped};
+use super::texts::Texts;
 use crate::account::{DetailRef, MailboxId};
 use proto::message::gist::{Addresses, Gist};
 use proto::message::text;
@@ -120,6 +121,11 @@ impl Facts for SortFacts {
         self.addresses.iter_mut().zip(&other.addresses).for_each(|(mine, theirs)| mine.append(theirs));
     }
 
+    fn seal(&mut self) {
+        self.subjects.seal();
+        self.addresses.iter_mut().for_each(Texts::seal);
+    }
+
     fn bytes(&self) -> usize {
         self.subjects.bytes() + self.addresses.iter().map(Texts::bytes).sum::<usize>()
     }
@@ -173,6 +179,12 @@ impl Facts for ThreadFacts {
         self.subjects.append(&other.subjects);
         self.ids.append(&other.ids);
         self.names.extend_from_slice(&other.names);
+    }
+
+    fn seal(&mut self) {
+        self.subjects.seal();
+        self.ids.seal();
+        self.names.shrink_to_fit();
     }
 
     fn bytes(&self) -> usize {

@@ -21,6 +21,7 @@ mod read;
 mod scan;
 mod tail;
 mod terms;
+mod texts;
 mod words;
 
 pub(crate) use block::check;
