@@ -62,7 +62,7 @@ pub struct Settings {
 /// What the operator promises of all domains to others, in DNS and in policies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Promises {
-    /// The one authority that may make certificates, as CAA names it; `None`: that of ACME, where it is known.
+    /// The one authority that may make certificates, as CAA names it; `None`: that of ACME, as it calls itself.
     pub ca: Option<String>,
     /// Where reports on forged mail go (DMARC).
     pub dmarc_reports: Option<String>,

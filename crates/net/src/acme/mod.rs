@@ -8,6 +8,7 @@
 //! account and certificates are kept; that is decided above.
 
 mod challenges;
+mod directory;
 mod order;
 mod transport;
 mod trouble;
@@ -66,7 +67,7 @@ impl Client {
     /// # Errors
     /// The authority cannot be reached or refuses.
     pub async fn new(authority: &Authority) -> Result<(Client, String), Trouble> {
-        let transport = Transport::new(&authority.roots)?;
+        let transport = Transport::new(authority)?;
         let contact: Vec<String> =
             authority.contact.iter().map(|address| format!("mailto:{address}")).collect();
         let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
@@ -85,7 +86,7 @@ impl Client {
     /// # Errors
     /// The authority cannot be reached, or what was kept is damaged.
     pub async fn again(authority: &Authority, kept: &str) -> Result<Client, Trouble> {
-        let transport = Transport::new(&authority.roots)?;
+        let transport = Transport::new(authority)?;
         let credentials: AccountCredentials =
             serde_json::from_str(kept).map_err(|error| Trouble::kept(&error))?;
         let account = Account::builder_with_http(Box::new(transport.clone()))
@@ -93,6 +94,12 @@ impl Client {
             .await
             .map_err(|error| transport.trouble(&error))?;
         Ok(Client { account, transport })
+    }
+
+    /// The names by which CAA records permit the authority, as its directory says; none where it does not say.
+    #[must_use]
+    pub fn caa_identities(&self) -> Vec<String> {
+        self.transport.caa_identities()
     }
 }
 

@@ -2,9 +2,9 @@
 //!
 //! The operator named the authority, so its address may lie anywhere, inside too. It must speak HTTPS
 //! (RFC 8555 6.1). What it says with `Retry-After` is kept, since the library
-//! drops the header of an error.
+//! drops the header of an error, and so is what its directory says of CAA, which the library does not read.
 
-use super::Trouble;
+use super::{Authority, Trouble, directory};
 use bytes::{Bytes, BytesMut};
 use http::header::{HOST, RETRY_AFTER};
 use http::{HeaderValue, Request, Response};
@@ -34,17 +34,30 @@ pub(super) struct Transport {
     config: Arc<ClientConfig>,
     /// Seconds of the last `Retry-After` beside an error.
     wait: Arc<Mutex<Option<u64>>>,
+    /// The URL of the directory.
+    directory: Arc<str>,
+    /// As the directory said when it was read last.
+    caa_identities: Arc<Mutex<Vec<String>>>,
 }
 
 impl Transport {
-    pub(super) fn new(roots: &[Vec<u8>]) -> Result<Transport, Trouble> {
+    pub(super) fn new(authority: &Authority) -> Result<Transport, Trouble> {
         let mut config = ClientConfig::builder_with_provider(crate::tls::provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| Trouble::ours(&error))?
-            .with_root_certificates(crate::tls::roots(roots))
+            .with_root_certificates(crate::tls::roots(&authority.roots))
             .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Transport { config: Arc::new(config), wait: Arc::default() })
+        Ok(Transport {
+            config: Arc::new(config),
+            wait: Arc::default(),
+            directory: authority.directory.as_str().into(),
+            caa_identities: Arc::default(),
+        })
+    }
+
+    pub(super) fn caa_identities(&self) -> Vec<String> {
+        self.caa_identities.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What an error means, with the wait that the authority asked for beside it.
@@ -54,10 +67,14 @@ impl Transport {
     }
 
     async fn ask(&self, request: Request<BodyWrapper<Bytes>>) -> Result<BytesResponse, Failed> {
+        let is_directory = *request.uri() == *self.directory;
         let asked = tokio::time::timeout(REQUEST_TIME_MAX, self.spoken(request)).await;
         let answer = asked.map_err(|_| "it does not answer in time".to_owned())??;
         if answer.status().is_client_error() || answer.status().is_server_error() {
             *self.wait.lock().unwrap_or_else(PoisonError::into_inner) = retry_after(&answer);
+        } else if is_directory {
+            let identities = directory::caa_identities(answer.body());
+            *self.caa_identities.lock().unwrap_or_else(PoisonError::into_inner) = identities;
         }
         Ok(BytesResponse::from_whole(answer))
     }

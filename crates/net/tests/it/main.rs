@@ -1,5 +1,6 @@
 //! Integration tests of `net`: real sockets on loopback, our own and foreign clients.
 
+mod acme;
 mod ask;
 mod certificates;
 mod conversation;

@@ -344,7 +344,7 @@ pub const KEYS: &[Key] = &[
          ask again when the id in DNS changes: enter what \"sealpost dns records\" then prints. To do without MTA-STS \
          set \"none\", and take the records out two weeks later. \"enforce\" is \"testing\" where no certificate covers \
          the host."),
-    key("dns.ca", Kind::Host, Unset("that of acme.directory, where it is a well-known one and no certificate comes from a file"),
+    key("dns.ca", Kind::Host, Unset("what the authority of acme.directory calls itself, where no certificate comes from a file"),
         "\"letsencrypt.org\"",
         "The only authority that may make certificates for the host, as its documentation names it for CAA records (RFC \
          8659). With ACME the record also names our account there and the ways of proof in use (RFC 8657)."),

@@ -266,6 +266,8 @@ fn names_of_the_settings_and_a_domains_own_host_have_certificates() {
     // Where keys do not stay, no record says that they do.
     let records = service.own.sealpost(&["dns", "records", "example.test"], b"").success();
     assert!(!records.contains("TLSA"), "{records}");
+    // This authority has no name for CAA, and said so.
+    assert!(!records.contains("CAA"), "{records}");
     let ecdsa = service.shown(HOST, ECDSA);
     let key = service.key_digest(HOST, ECDSA);
     service.own.sealpost(&["certificate", "renew", HOST], b"").success();

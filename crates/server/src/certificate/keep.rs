@@ -7,6 +7,7 @@
 use super::waits::Waits;
 use super::whole;
 use net::authority::KeyKind;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io;
@@ -21,6 +22,14 @@ const FILES_MAX: usize = 100_000;
 #[derive(Clone, Debug)]
 pub struct Keep {
     folder: PathBuf,
+}
+
+/// What an authority last said of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// The names by which CAA records permit it (RFC 8555 7.1.1), its own choice first.
+    #[serde(default)]
+    pub caa_identities: Vec<String>,
 }
 
 /// A certificate's file.
@@ -76,6 +85,26 @@ impl Keep {
     pub fn put_account_aside(&self) -> io::Result<()> {
         fs::rename(self.folder.join("account.json"), self.folder.join("account.old.json"))?;
         File::open(&self.folder)?.sync_all()
+    }
+
+    /// What the authority last said of itself; `None` if it was never asked.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read, or is damaged.
+    pub fn said(&self) -> io::Result<Option<Said>> {
+        match whole::read(&self.folder.join("authority.json")) {
+            Ok(octets) => Ok(Some(serde_json::from_slice(&octets)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Keeps what the authority says of itself, so that it is known without asking.
+    ///
+    /// # Errors
+    /// The data directory cannot be written.
+    pub fn keep_said(&self, said: &Said) -> io::Result<()> {
+        whole::write(&self.folder.join("authority.json"), &serde_json::to_vec_pretty(said)?)
     }
 
     /// What is kept of waits and orders; `None` if there is nothing.
@@ -203,6 +232,12 @@ mod tests {
             assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
         }
         assert_eq!(fs::metadata(&keep.folder).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(keep.said().unwrap(), None);
+        let said = Said { caa_identities: vec!["ca.test".to_owned(), "ca.example".to_owned()] };
+        keep.keep_said(&said).unwrap();
+        assert_eq!(keep.said().unwrap(), Some(said));
+        fs::write(keep.folder.join("authority.json"), "{").unwrap();
+        keep.said().unwrap_err();
         keep.put_account_aside().unwrap();
         assert_eq!(keep.account().unwrap(), None);
         keep.remove(&rsa).unwrap();

@@ -21,7 +21,7 @@ pub use wishes::Wishes;
 use crate::app::{self, App};
 use crate::clock::unix_now;
 use crate::publish::Domains;
-use keep::{Keep, Kept, word};
+use keep::{Keep, Kept, Said, word};
 use net::acme::{Authority, Client, Issued, Key, Means, Proof, RenewalWindow, Trouble, Who};
 use net::authority::KeyKind;
 use net::tls::{CertificateError, Certificates, Described};
@@ -332,9 +332,18 @@ impl Keeper {
                 client
             }
         };
+        self.keep_said(Said { caa_identities: client.caa_identities() });
         let client = Arc::new(client);
         self.client = Some(client.clone());
         Ok(client)
+    }
+
+    /// What the directory says is kept for the records of DNS; that it cannot be is no reason not to order.
+    fn keep_said(&self, said: Said) {
+        let kept = self.keep.said().is_ok_and(|before| before.as_ref() == Some(&said));
+        if !kept && let Err(error) = self.keep.keep_said(&said) {
+            tracing::warn!(%error, "the operator must repair the data directory: what the authority says cannot be kept");
+        }
     }
 
     /// All names for which there shall be a certificate of ours, the service's own first.

@@ -6,7 +6,7 @@
 use super::{DnsDifference, DnsFormat, Response};
 use crate::app::Settings;
 use crate::certificate;
-use crate::certificate::keep::Keep;
+use crate::certificate::keep::{Keep, Said};
 use crate::dkim;
 use futures_util::stream::{self, StreamExt};
 use net::acme::Proof;
@@ -14,6 +14,7 @@ use net::dns::Resolver;
 use proto::discovery::dns::{self, Answer, Difference, Fault, Issuer, Kind, Means, Question, Wanted, Weight};
 use proto::discovery::mta_sts;
 use proto::service::publish::Published;
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use store::system::directory::Domain;
@@ -123,16 +124,17 @@ fn told(difference: Difference) -> DnsDifference {
     }
 }
 
-/// Who may make our certificates: the authority of the settings, else that of ACME if it is one we know and no certificate
-/// comes from a file, which may be of another one.
+/// Who may make our certificates: the authority of the settings, else that of ACME if no certificate comes from a file,
+/// which may be of another one.
 fn authority(settings: &Settings) -> Option<Issuer> {
-    let acme = settings.acme.as_ref();
-    let of_acme = acme.filter(|_| settings.certificates.is_empty()).and_then(|acme| known(&acme.directory));
-    let name = settings.promises.ca.clone().or_else(|| of_acme.map(str::to_owned))?;
-    let Some(acme) = acme.filter(|_| settings.certificates.is_empty()) else {
+    let acme = settings.acme.as_ref().filter(|_| settings.certificates.is_empty());
+    let keep = acme.map(|acme| Keep::new(&settings.data, &acme.directory));
+    let of_acme = || called(&acme?.directory, keep.as_ref()?.said());
+    let name = settings.promises.ca.clone().or_else(of_acme)?;
+    let (Some(acme), Some(keep)) = (acme, keep) else {
         return Some(Issuer { name, account: None, methods: Vec::new() });
     };
-    let account = Keep::new(&settings.data, &acme.directory).account().ok().flatten();
+    let account = keep.account().ok().flatten();
     let words = |proof: &Proof| match proof {
         Proof::Http => "http-01".to_owned(),
         Proof::TlsAlpn => "tls-alpn-01".to_owned(),
@@ -144,7 +146,21 @@ fn authority(settings: &Settings) -> Option<Issuer> {
     })
 }
 
-/// What CAA records call the authorities behind well-known directories, as they say in their documentation.
+/// What CAA records call the authority with this directory: as it said when it was asked last, else, if it never was, as
+/// its documentation says.
+fn called(directory: &str, said: io::Result<Option<Said>>) -> Option<String> {
+    match said {
+        Ok(Some(said)) => said.caa_identities.into_iter().next(),
+        Ok(None) => known(directory).map(str::to_owned),
+        Err(error) => {
+            tracing::warn!(%error, "what the authority said of itself cannot be read");
+            known(directory).map(str::to_owned)
+        }
+    }
+}
+
+/// What CAA records call the authorities behind well-known directories, as they say in their documentation: for those who
+/// enter the records before the first certificate is ordered.
 fn known(directory: &str) -> Option<&'static str> {
     match directory.split('/').nth(2)? {
         "acme-v02.api.letsencrypt.org" | "acme-staging-v02.api.letsencrypt.org" => Some("letsencrypt.org"),
@@ -201,6 +217,21 @@ mod tests {
         assert!(!asked("other.test", Kind::Tlsa).await.unproven, "what is not there needs none");
         let silent = asked("silent.test", Kind::Tlsa).await;
         assert!(silent.found.is_err() && !silent.unproven);
+    }
+
+    #[test]
+    fn an_authority_has_the_name_that_it_gave_itself() {
+        let of = |directory: &str, said| called(directory, said);
+        let (ours, theirs) = ("https://ca.test/dir", "https://acme-v02.api.letsencrypt.org/directory");
+        let said = |names: &[&str]| {
+            Ok(Some(Said { caa_identities: names.iter().map(|name| (*name).to_owned()).collect() }))
+        };
+        assert_eq!(of(ours, said(&["ca.test", "other.test"])).as_deref(), Some("ca.test"));
+        assert_eq!(of(theirs, said(&["letsencrypt.example"])).as_deref(), Some("letsencrypt.example"));
+        assert_eq!(of(ours, said(&[])), None);
+        assert_eq!((of(ours, Ok(None)), of(theirs, Ok(None)).as_deref()), (None, Some("letsencrypt.org")));
+        let damaged = Err(io::Error::from(io::ErrorKind::InvalidData));
+        assert_eq!(of(theirs, damaged).as_deref(), Some("letsencrypt.org"));
     }
 
     #[test]
