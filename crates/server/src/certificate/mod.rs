@@ -6,48 +6,29 @@
 //! comes is kept ([`keep`]) first and served then.
 //!
 //! What must hold: a certificate that is there is served until its successor is; a name that is not ours never causes an
-//! order, nor does a client decide how many there are ([`ORDERS_AT_ONCE_MAX`], [`ORDERS_PER_HOUR_MAX`]);
+//! order, nor does a client decide how many there are;
 //! what fails is tried again ever more seldom. Nothing here is waited for by a connection.
 
 pub mod keep;
+mod keeper;
 pub mod plan;
 pub mod staple;
 mod waits;
 mod whole;
 mod wishes;
 
+pub use keeper::Keeper;
 pub use wishes::Wishes;
 
-use crate::app::{self, App};
-use crate::clock::unix_now;
+use crate::app;
 use crate::publish::Domains;
-use keep::{Keep, Kept, Said, word};
-use net::acme::{Authority, Client, Issued, Key, Means, Proof, RenewalWindow, Trouble, Who};
-use net::authority::KeyKind;
+use keep::{Keep, Kept};
+use net::acme::{Authority, Proof};
 use net::tls::{CertificateError, Certificates, Described};
-use plan::{Failures, Held, Order};
 use proto::service::{Model, Protection, Protocol};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
-use waits::Waits;
-
-/// Orders that are carried out at a time.
-const ORDERS_AT_ONCE_MAX: usize = 4;
-/// Orders that are begun in an hour; Let's Encrypt takes 300 in three.
-const ORDERS_PER_HOUR_MAX: usize = 100;
-/// Names from handshakes that wait to be looked at.
-const UNKNOWN_NAMES_MAX: usize = 256;
-/// Names that were asked for and have no certificate yet.
-const ASKED_MAX: usize = 10_000;
-/// Seconds between two looks at what is wanted and what is due.
-const LOOK_SECONDS_MAX: i64 = 60;
-/// Seconds that an expired certificate stays that nobody wants any more.
-const EXPIRED_STAYS_SECONDS: i64 = 30 * 86_400;
 
 /// What the operator says of ordering certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,34 +68,10 @@ pub fn load(settings: &app::Settings) -> Result<(Arc<Certificates>, Option<Keepe
     };
     let keep = Keep::new(&settings.data, &acme.directory);
     let held = read_kept(&keep, &certificates);
-    let held =
-        held.into_iter().map(|(kept, put)| (held_of(&kept, &put, acme.renew_before_seconds), kept)).collect();
-    let waits = keep.waits(unix_now()).unwrap_or_else(|error| {
-        tracing::warn!(%error, "the waits of the last run cannot be read and are forgotten");
-        None
-    });
-    let waits = waits.unwrap_or_default();
     if !certificates.covers(host) {
         tracing::warn!(host, "a self-signed certificate stands in until one has come from the authority");
     }
-    let keeper = Keeper {
-        authority,
-        keep,
-        proofs: proofs(&settings.model, acme.proof),
-        on_demand: acme.on_demand,
-        names: acme.names.clone(),
-        client: None,
-        held,
-        asked: BTreeSet::new(),
-        failed: waits.failed.clone().into_iter().collect(),
-        away: waits.away,
-        begun: waits.begun.clone().into(),
-        waits_kept: waits,
-        new_keys: HashSet::new(),
-        in_work: HashSet::new(),
-        renew_before_seconds: acme.renew_before_seconds,
-        keep_key: acme.keep_key,
-    };
+    let keeper = Keeper::new(acme, authority, keep, held, proofs(&settings.model, acme.proof));
     Ok((certificates, Some(keeper)))
 }
 
@@ -142,392 +99,6 @@ pub struct AtHand {
     pub all: Arc<Certificates>,
     /// Those whose next ones have the same key.
     pub lasting: Arc<Certificates>,
-}
-
-/// Orders certificates and renews them.
-#[derive(Debug)]
-pub struct Keeper {
-    authority: Authority,
-    keep: Keep,
-    proofs: Vec<Proof>,
-    on_demand: bool,
-    names: Vec<String>,
-    client: Option<Arc<Client>>,
-    held: Vec<(Held, Kept)>,
-    /// Names that handshakes asked for.
-    asked: BTreeSet<String>,
-    /// By name.
-    failed: HashMap<String, Failures>,
-    /// The authority's own failures.
-    away: Failures,
-    /// When the orders of the last hour began.
-    begun: VecDeque<i64>,
-    /// Of these what is on the disk.
-    waits_kept: Waits,
-    /// Names, and whether it is the one with RSA, whose next certificate has a new key.
-    new_keys: HashSet<(String, bool)>,
-    renew_before_seconds: i64,
-    keep_key: bool,
-    /// Names with an order under way; both kinds of key prove the same name, one after the other.
-    in_work: HashSet<String>,
-}
-
-/// An order that is over.
-type Done = (Order, Result<Issued, Trouble>);
-
-impl Keeper {
-    /// Runs until it is dropped.
-    pub async fn run(mut self, app: Arc<App>, certificates: Arc<Certificates>) {
-        let (teller, mut unknown) = mpsc::channel(UNKNOWN_NAMES_MAX);
-        certificates.tell_unknown_names(teller);
-        // Dropped with this task, which ends the orders too.
-        let mut orders: JoinSet<Done> = JoinSet::new();
-        let mut windows: JoinSet<(Kept, Option<RenewalWindow>)> = JoinSet::new();
-        loop {
-            let now = unix_now();
-            self.let_go(&app, &certificates, now);
-            self.begin(&app, &certificates, &mut orders, now).await;
-            self.keep_waits().await;
-            if windows.is_empty() {
-                self.ask_for_window(&mut windows, now);
-            }
-            let mut wake = pin!(tokio::time::sleep(self.until_next(now)));
-            loop {
-                tokio::select! {
-                    () = wake.as_mut() => {}
-                    // The certificates hold the sender as long as they live. Names that change nothing cost nothing:
-                    // strangers send them as fast as they like.
-                    Some(name) = unknown.recv() => if !self.wish(&app, name) { continue },
-                    () = app.certificate_wishes.came() => self.renew(&app, app.certificate_wishes.take()),
-                    Some(Ok((kept, window))) = windows.join_next() => self.window(&kept, window, unix_now()),
-                    Some(done) = orders.join_next() => match done {
-                        Ok((order, outcome)) => self.finished(&certificates, order, outcome).await,
-                        Err(error) => {
-                            tracing::error!(%error, "an order of a certificate broke off");
-                            // Which one is not told; each is due again when its name is wanted.
-                            self.in_work.clear();
-                            orders.abort_all();
-                        }
-                    }
-                }
-                break;
-            }
-        }
-    }
-
-    /// Waits and orders are kept as soon as they change: nobody is told when we are killed.
-    async fn keep_waits(&mut self) {
-        let waits = Waits::now(self.away, &self.failed, &self.begun);
-        if waits == self.waits_kept {
-            return;
-        }
-        self.waits_kept = waits.clone();
-        let keep = self.keep.clone();
-        match tokio::task::spawn_blocking(move || keep.keep_waits(&waits)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the operator must repair the data directory: waits cannot be kept");
-            }
-            // The runtime is stopping.
-            Err(_) => {}
-        }
-    }
-
-    /// Begins as many orders as may be.
-    async fn begin(
-        &mut self,
-        app: &Arc<App>,
-        certificates: &Certificates,
-        orders: &mut JoinSet<Done>,
-        now: i64,
-    ) {
-        while self.begun.front().is_some_and(|begun| *begun <= now - 3600) {
-            self.begun.pop_front();
-        }
-        if self.away.until > now {
-            return;
-        }
-        let wanted = self.wanted(app, certificates);
-        let held: Vec<Held> = self.held.iter().map(|(held, _)| held.clone()).collect();
-        for order in plan::due(&wanted, &held, &self.failed, now) {
-            if orders.len() >= ORDERS_AT_ONCE_MAX || self.begun.len() >= ORDERS_PER_HOUR_MAX {
-                return;
-            }
-            if self.in_work.contains(&order.name) {
-                continue;
-            }
-            let client = match self.client().await {
-                Ok(client) => client,
-                Err(trouble) => return self.authority_failed(&trouble, unix_now()),
-            };
-            self.in_work.insert(order.name.clone());
-            self.begun.push_back(now);
-            let proofs = self.proofs_for(&order.name);
-            let challenges = app.challenges.clone();
-            let key = self.key_to_keep(&order).await;
-            tracing::info!(name = order.name, key = word(order.kind), "a certificate is ordered");
-            orders.spawn(async move {
-                let means = Means { challenges: &challenges, proofs: &proofs };
-                let outcome = client.order(&order.name, order.kind, key.as_ref(), means).await;
-                (order, outcome)
-            });
-        }
-    }
-
-    /// The key of the certificate that is to be renewed, if keys stay and the operator does not want a new one.
-    async fn key_to_keep(&mut self, order: &Order) -> Option<Key> {
-        if self.new_keys.remove(&(order.name.clone(), order.kind == KeyKind::Rsa)) || !self.keep_key {
-            return None;
-        }
-        let (_, kept) =
-            self.held.iter().find(|(held, _)| held.name == order.name && held.kind == order.kind)?;
-        let (keep, kept, kind) = (self.keep.clone(), kept.clone(), order.kind);
-        let read = tokio::task::spawn_blocking(move || {
-            keep.read(&kept).map_err(|error| error.to_string()).and_then(|pem| Key::read(&pem, kind))
-        });
-        match read.await {
-            Ok(Ok(key)) => Some(key),
-            Ok(Err(error)) => {
-                tracing::warn!(
-                    name = order.name,
-                    error,
-                    "the key cannot be kept; a new one is made, and records of it (TLSA) change"
-                );
-                None
-            }
-            // The runtime is stopping.
-            Err(_) => None,
-        }
-    }
-
-    /// What can be shown, beginning with another after a failure: the one port may be closed on the way, the other open.
-    fn proofs_for(&self, name: &str) -> Vec<Proof> {
-        let mut proofs = self.proofs.clone();
-        let failures = self.failed.get(name).map_or(0, |failures| failures.count as usize);
-        if !proofs.is_empty() {
-            let first = failures % proofs.len();
-            proofs.rotate_left(first);
-        }
-        proofs
-    }
-
-    /// Our account at the authority, made if there is none.
-    async fn client(&mut self) -> Result<Arc<Client>, Trouble> {
-        if let Some(client) = &self.client {
-            return Ok(client.clone());
-        }
-        let disk = |error: std::io::Error| Trouble {
-            who: Who::Authority,
-            text: format!(
-                "the account's file cannot be read or written ({error}); the operator must repair it"
-            ),
-            wait: None,
-        };
-        let client = match self.keep.account().map_err(disk)? {
-            Some(kept) => Client::again(&self.authority, &kept).await?,
-            None => {
-                let (client, kept) = Client::new(&self.authority).await?;
-                self.keep.keep_account(&kept).map_err(disk)?;
-                tracing::info!(directory = self.authority.directory, "an account was made at the authority");
-                client
-            }
-        };
-        self.keep_said(Said { caa_identities: client.caa_identities() });
-        let client = Arc::new(client);
-        self.client = Some(client.clone());
-        Ok(client)
-    }
-
-    /// What the directory says is kept for the records of DNS; that it cannot be is no reason not to order.
-    fn keep_said(&self, said: Said) {
-        let kept = self.keep.said().is_ok_and(|before| before.as_ref() == Some(&said));
-        if !kept && let Err(error) = self.keep.keep_said(&said) {
-            tracing::warn!(%error, "the operator must repair the data directory: what the authority says cannot be kept");
-        }
-    }
-
-    /// All names for which there shall be a certificate of ours, the service's own first.
-    fn wanted(&self, app: &App, certificates: &Certificates) -> Vec<String> {
-        let first = at_once(&app.settings.model, &self.names, &app.domains());
-        let first = first.iter().map(String::as_str);
-        let asked = self.asked.iter().map(String::as_str);
-        let held =
-            self.held.iter().map(|(held, _)| held.name.as_str()).filter(|name| self.is_on_demand(app, name));
-        let mut seen = HashSet::new();
-        let all = first.chain(asked).chain(held);
-        all.filter(|name| seen.insert(*name) && keep::is_host(name) && !certificates.configured(name))
-            .map(str::to_owned)
-            .collect()
-    }
-
-    fn is_on_demand(&self, app: &App, name: &str) -> bool {
-        self.on_demand && app.domain_of_host(name).is_some()
-    }
-
-    /// A handshake asked for a name that no certificate covers. True if that is news.
-    fn wish(&mut self, app: &App, name: String) -> bool {
-        self.asked.len() < ASKED_MAX
-            && !self.asked.contains(&name)
-            && keep::is_host(&name)
-            && self.is_on_demand(app, &name)
-            && self.asked.insert(name)
-    }
-
-    /// The operator wants these renewed now, or made if they are names of ours.
-    fn renew(&mut self, app: &App, names: BTreeMap<String, bool>) {
-        self.away = Failures::default();
-        for (name, new_key) in names {
-            if new_key {
-                self.new_keys.extend([(name.clone(), false), (name.clone(), true)]);
-            }
-            self.failed.remove(&name);
-            for (held, _) in self.held.iter_mut().filter(|(held, _)| held.name == name) {
-                held.window = Some((0, 0));
-            }
-            self.wish(app, name);
-        }
-    }
-
-    /// Asks the authority when it wants a certificate renewed: the one whose turn it is. An authority that has to
-    /// revoke many says it so (RFC 9773).
-    fn ask_for_window(&mut self, windows: &mut JoinSet<(Kept, Option<RenewalWindow>)>, now: i64) {
-        let Some(client) = self.client.clone() else { return };
-        let turn = self.held.iter_mut().find(|(held, _)| held.renewal() > now && held.ask_window <= now);
-        let Some((held, kept)) = turn else { return };
-        held.ask_window = now + plan::ASK_WINDOW_SECONDS_MAX;
-        let (keep, kept) = (self.keep.clone(), kept.clone());
-        windows.spawn(async move {
-            let read = keep.read(&kept).ok().and_then(|pem| Described::read(&kept.file, &pem).ok());
-            let window = match read {
-                Some(described) => client.renewal_window(&described.leaf).await,
-                None => None,
-            };
-            (kept, window)
-        });
-    }
-
-    fn window(&mut self, kept: &Kept, window: Option<RenewalWindow>, now: i64) {
-        let Some(window) = window else { return };
-        if let Some((held, _)) = self.held.iter_mut().find(|(_, other)| other == kept) {
-            held.wanted_in(window.start, window.end, window.ask_again, now);
-        }
-    }
-
-    async fn finished(
-        &mut self,
-        certificates: &Certificates,
-        order: Order,
-        outcome: Result<Issued, Trouble>,
-    ) {
-        self.in_work.remove(&order.name);
-        let now = unix_now();
-        match outcome {
-            Ok(issued) => {
-                self.away = Failures::default();
-                if let Err(error) = self.take_in(certificates, &order, issued).await {
-                    tracing::error!(name = order.name, error, "a certificate has come and cannot be kept");
-                    self.name_failed(&order.name, now);
-                }
-            }
-            Err(trouble) if trouble.who != Who::Name => self.authority_failed(&trouble, now),
-            Err(trouble) => {
-                self.name_failed(&order.name, now);
-                let again = self.failed.get(&order.name).map_or(0, |failures| failures.until - now);
-                tracing::error!(
-                    name = order.name,
-                    key = word(order.kind),
-                    again_in_seconds = again,
-                    "there is no new certificate: {trouble}"
-                );
-            }
-        }
-    }
-
-    /// Keeps a certificate and serves it.
-    async fn take_in(
-        &mut self,
-        certificates: &Certificates,
-        order: &Order,
-        issued: Issued,
-    ) -> Result<(), String> {
-        let kept = self.keep.place(&order.name, order.kind);
-        // What cannot be served must not take the place of what can.
-        let described =
-            Described::with_key(&kept.file, issued.pem.as_bytes()).map_err(|error| error.to_string())?;
-        if !described.names.contains(&order.name) || described.not_after <= unix_now() {
-            return Err("the authority made it for another name or another time".to_owned());
-        }
-        let (keep, place) = (self.keep.clone(), kept.clone());
-        let written = tokio::task::spawn_blocking(move || {
-            keep.keep(&place, &issued.pem).map(|()| issued).map_err(|error| error.to_string())
-        });
-        let issued = written.await.map_err(|error| error.to_string())??;
-        let put = certificates.put(&kept.file, issued.pem.as_bytes()).map_err(|error| error.to_string())?;
-        tracing::info!(name = order.name, key = word(order.kind), until = %date(put.not_after), "a certificate has come");
-        self.failed.remove(&order.name);
-        let both = [KeyKind::Ecdsa, KeyKind::Rsa];
-        self.held.retain(|(_, other)| *other != kept);
-        self.held.push((held_of(&kept, &put, self.renew_before_seconds), kept));
-        let has = |kind| self.held.iter().any(|(held, _)| held.name == order.name && held.kind == kind);
-        if both.into_iter().all(has) {
-            // From now on it is wanted because it is there.
-            self.asked.remove(&order.name);
-        }
-        Ok(())
-    }
-
-    fn name_failed(&mut self, name: &str, now: i64) {
-        let before = self.failed.get(name).copied().unwrap_or_default();
-        self.failed.insert(name.to_owned(), plan::name_failed(before, now, rand::random()));
-        // The next handshake asks again, and waits its time.
-        self.asked.remove(name);
-    }
-
-    fn authority_failed(&mut self, trouble: &Trouble, now: i64) {
-        // The directory may have moved; it is read again. Orders that fail together lose the account once.
-        if self.client.take().is_some()
-            && trouble.who == Who::Account
-            && let Err(error) = self.keep.put_account_aside()
-        {
-            tracing::error!(%error, "the operator must repair the data directory: the account cannot be put aside");
-        }
-        let asked = trouble.wait.map(|wait| i64::try_from(wait.as_secs()).unwrap_or(i64::MAX));
-        // Orders that failed together are one failure.
-        if self.away.until <= now || asked.is_some() {
-            self.away = plan::authority_failed(self.away, now, rand::random(), asked);
-        }
-        let again = self.away.until - now;
-        tracing::error!(again_in_seconds = again, "no certificate can be ordered: {trouble}");
-    }
-
-    /// Lets go of certificates that have expired and are not wanted, and of failures that are long past.
-    fn let_go(&mut self, app: &App, certificates: &Certificates, now: i64) {
-        self.failed.retain(|_, failures| failures.until > now - 86_400);
-        if self.held.iter().all(|(held, _)| held.not_after > now - EXPIRED_STAYS_SECONDS) {
-            return;
-        }
-        let wanted: HashSet<String> = self.wanted(app, certificates).into_iter().collect();
-        let keep = &self.keep;
-        self.held.retain(|(held, kept)| {
-            let stays = held.not_after > now - EXPIRED_STAYS_SECONDS || wanted.contains(&held.name);
-            if !stays {
-                certificates.remove(&kept.file);
-                if let Err(error) = keep.remove(kept) {
-                    tracing::warn!(file = %kept.file.display(), %error, "an expired certificate cannot be removed");
-                }
-            }
-            stays
-        });
-    }
-
-    fn until_next(&self, now: i64) -> Duration {
-        let held: Vec<Held> = self.held.iter().map(|(held, _)| held.clone()).collect();
-        let next = plan::next(&held, &self.failed, now)
-            .into_iter()
-            .chain((self.away.until > now).then_some(self.away.until));
-        let seconds = next.min().map_or(LOOK_SECONDS_MAX, |next| (next - now).clamp(1, LOOK_SECONDS_MAX));
-        Duration::from_secs(u64::try_from(seconds).unwrap_or(1))
-    }
 }
 
 /// Names for which there shall be a certificate before anybody asks: the service's own, those of the settings, and the
@@ -573,19 +144,6 @@ fn read_kept(keep: &Keep, certificates: &Certificates) -> Vec<(Kept, Described)>
         }
     }
     all
-}
-
-fn held_of(kept: &Kept, put: &Described, renew_before: i64) -> Held {
-    Held {
-        name: kept.name.clone(),
-        kind: kept.kind,
-        not_before: put.not_before,
-        not_after: put.not_after,
-        window: None,
-        ask_window: 0,
-        renew_before,
-        dice: rand::random(),
-    }
 }
 
 /// A moment as operators read it.
