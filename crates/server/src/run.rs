@@ -133,7 +133,8 @@ impl Running {
             running.beside.spawn(keeper.run(running.app.clone(), certificates.clone()));
         }
         if running.app.settings.staple {
-            let stapler = certificate::staple::Stapler::new(&running.app.settings.data);
+            let (data, keeper) = (&running.app.settings.data, running.app.certificate_wishes.clone());
+            let stapler = certificate::staple::Stapler::new(data, keeper);
             running.beside.spawn(stapler.run(certificates.clone()));
         }
         running.beside.spawn(certificates.watch(CERTIFICATES_LOOK, stopping));

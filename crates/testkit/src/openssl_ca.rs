@@ -15,6 +15,8 @@ pub struct OpensslCa {
 #[derive(Debug)]
 struct Issued {
     name: String,
+    /// In hexadecimal.
+    serial: String,
     revoked: bool,
 }
 
@@ -44,6 +46,23 @@ impl OpensslCa {
         ca
     }
 
+    /// The one with this certificate and key (PEM), which is another program's: its responder answers for it.
+    #[must_use]
+    pub fn adopted(dir: &Path, certificate: &str, key: &str) -> OpensslCa {
+        fs::create_dir_all(dir).expect("folder");
+        fs::write(dir.join("ca.pem"), certificate).expect("file");
+        fs::write(dir.join("ca.key"), key).expect("file");
+        let ca = OpensslCa { dir: dir.to_owned(), issued: Vec::new() };
+        ca.write_index();
+        ca
+    }
+
+    /// A certificate that the other program made, by its serial number in hexadecimal.
+    pub fn knows(&mut self, name: &str, serial: &str) {
+        self.issued.push(Issued { name: name.to_owned(), serial: serial.to_owned(), revoked: false });
+        self.write_index();
+    }
+
     /// A file of this folder: `ca.pem`, `NAME.pem`, `NAME.key`, and `NAME.chain.pem` with the issuer behind.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
@@ -59,10 +78,10 @@ impl OpensslCa {
         );
         fs::write(self.file("extensions"), format!("subjectAltName=DNS:{name}\n{extensions}\n"))
             .expect("file");
-        let serial = self.issued.len() + 16;
+        let serial = format!("{:02X}", self.issued.len() + 16);
         self.openssl(
             &format!(
-                "x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -set_serial {serial} -days 20 -extfile extensions \
+                "x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -set_serial 0x{serial} -days 20 -extfile extensions \
                  -out {name}.pem"
             ),
             &[],
@@ -70,7 +89,7 @@ impl OpensslCa {
         let read = |file: &str| fs::read_to_string(self.file(file)).expect("file");
         let chain = read(&format!("{name}.pem")) + &read("ca.pem");
         fs::write(self.file(&format!("{name}.chain.pem")), chain).expect("file");
-        self.issued.push(Issued { name: name.to_owned(), revoked: false });
+        self.issued.push(Issued { name: name.to_owned(), serial, revoked: false });
         self.write_index();
     }
 
@@ -114,13 +133,13 @@ impl OpensslCa {
 
     fn write_index(&self) {
         let mut index = String::new();
-        for (serial, issued) in (16..).zip(&self.issued) {
+        for issued in &self.issued {
             let (state, revoked) = if issued.revoked { ('R', "250101000000Z") } else { ('V', "") };
             // Writing to a String cannot fail.
             let _ = writeln!(
                 index,
-                "{state}\t391231235959Z\t{revoked}\t{serial:02X}\tunknown\t/CN={}",
-                issued.name
+                "{state}\t391231235959Z\t{revoked}\t{}\tunknown\t/CN={}",
+                issued.serial, issued.name
             );
         }
         fs::write(self.file("index.txt"), index).expect("index");

@@ -85,7 +85,7 @@ pub struct Staple {
 /// Why there is no staple.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoStaple {
-    /// The certificate was revoked: the operator must get another one.
+    /// The certificate was revoked: another one is needed.
     Revoked,
     /// The responder cannot be asked, or answered something that proves nothing; a sentence.
     Failed(String),
@@ -101,7 +101,8 @@ impl fmt::Display for NoStaple {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             NoStaple::Revoked => {
-                "the authority has revoked this certificate; the operator must get a new one in its place"
+                "the authority has revoked this certificate; where it was ordered by this service another one is ordered, \
+                 else the operator must get one in its place"
             }
             NoStaple::Failed(why) => why,
         })

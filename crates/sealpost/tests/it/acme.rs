@@ -6,6 +6,7 @@ use net::authority::{Authority, KeyKind};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use testkit::openssl_ca::OpensslCa;
 
 const HOST: &str = "mail.example.test";
 /// What openssl offers to be shown a certificate with each kind of key.
@@ -17,6 +18,7 @@ struct Pebble {
     directory: String,
     ca: PathBuf,
     config: PathBuf,
+    management: u16,
     dns: u16,
     children: Vec<Child>,
     /// Where it asks for HTTP-01 and TLS-ALPN-01.
@@ -28,6 +30,11 @@ struct Pebble {
 impl Pebble {
     /// One that signs for so many seconds.
     fn prepare(validity_seconds: u32) -> Pebble {
+        Pebble::with_responder(validity_seconds, "")
+    }
+
+    /// Its certificates name this OCSP responder, which is not its own.
+    fn with_responder(validity_seconds: u32, responder: &str) -> Pebble {
         let dir = tempfile::tempdir().expect("tempdir");
         let authority = Authority::open(&dir.path().join("ca")).expect("authority");
         let leaf = authority.server(KeyKind::Ecdsa, &["localhost", "127.0.0.1"]).expect("certificate");
@@ -37,7 +44,7 @@ impl Pebble {
         let config = dir.path().join("pebble.json");
         let text = format!(
             r#"{{"pebble": {{"listenAddress": "127.0.0.1:{port}", "managementListenAddress": "127.0.0.1:{management}",
-                "certificate": "{}", "privateKey": "{}", "httpPort": {http}, "tlsPort": {tls}, "ocspResponderURL": "",
+                "certificate": "{}", "privateKey": "{}", "httpPort": {http}, "tlsPort": {tls}, "ocspResponderURL": "{responder}",
                 "externalAccountBindingRequired": false, "certificateValidityPeriod": {validity_seconds}}}}}"#,
             pair.chain.display(),
             pair.key.display()
@@ -47,6 +54,7 @@ impl Pebble {
             directory: format!("https://localhost:{port}/dir"),
             ca: authority.certificate_file().to_owned(),
             config,
+            management,
             dns,
             children: Vec::new(),
             http,
@@ -92,6 +100,16 @@ impl Pebble {
             .spawn()
             .unwrap_or_else(|e| panic!("{program} is not installed ({e}); make test installs it"));
         self.children.push(child);
+    }
+
+    /// An authority with the key that it signs with, for what it cannot do itself.
+    fn signer(&self, dir: &Path) -> OpensslCa {
+        let ca = self.ca.display().to_string();
+        let [certificate, key] = ["intermediates", "intermediate-keys"].map(|what| {
+            let url = format!("https://localhost:{}/{what}/0", self.management);
+            run("curl", &["-sS", "--cacert", &ca, &url]).success()
+        });
+        OpensslCa::adopted(dir, &certificate, &key)
     }
 
     fn stop(&mut self) {
@@ -247,6 +265,61 @@ fn both_kinds_come_by_http_and_survive_a_restart() {
     for algorithms in [ECDSA, RSA] {
         assert!(!keys.contains(&service.key_digest(HOST, algorithms)), "{}", service.own.log());
     }
+}
+
+/// The serial number as it stands behind `serial=`.
+fn number(shown: &str) -> &str {
+    serial(shown).trim_start_matches("serial=")
+}
+
+#[test]
+fn what_the_authority_revokes_is_replaced_once_with_a_new_key() {
+    let (dir, responder) = (tempfile::tempdir().expect("tempdir"), free_port());
+    let mut pebble = Pebble::with_responder(86_400, &format!("http://127.0.0.1:{responder}"));
+    pebble.start();
+    let mut service = Service::started(&pebble, "challenge = \"http-01\"");
+    let (ecdsa, rsa) = (service.wait_for(&pebble, HOST, ECDSA), service.wait_for(&pebble, HOST, RSA));
+    let key = service.key_digest(HOST, ECDSA);
+    let ordered = |service: &Service| service.own.log().matches("a certificate is ordered").count();
+    assert_eq!(ordered(&service), 2);
+    assert!(service.own.stop());
+    // Pebble answers no questions: openssl does, with its key.
+    let mut signer = pebble.signer(dir.path());
+    signer.knows("ecdsa", number(&ecdsa));
+    signer.knows("rsa", number(&rsa));
+    signer.revoke("ecdsa");
+    let running = signer.serve(responder, "ca", 60);
+    service.own.start();
+    let next = service.wait_for_other(&ecdsa, ECDSA);
+    assert!(next.contains("Pebble"), "{next}\n{}", service.own.log());
+    assert_ne!(service.key_digest(HOST, ECDSA), key, "the old key may be why");
+    assert_eq!(service.shown(HOST, RSA), rsa, "the other one holds");
+    let log = service.own.log();
+    assert!(log.contains("ERROR") && log.contains("the authority has revoked a certificate"), "{log}");
+    assert_eq!(ordered(&service), 3, "{log}");
+    // An authority that revokes this one too is not asked for another every minute, not after a restart either.
+    assert!(service.own.stop());
+    drop(running);
+    signer.knows("next", number(&next));
+    signer.revoke("next");
+    let _running = signer.serve(responder, "ca", 60);
+    for _ in 0..2 {
+        service.own.start();
+        let list = wait_for("the list", || {
+            let list = service.own.sealpost(&["certificate", "check"], b"").text;
+            list.contains("the authority has revoked").then_some(list)
+        });
+        assert!(list.lines().any(|line| line.ends_with("revoked")), "{list}");
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        assert_eq!(service.shown(HOST, ECDSA), next);
+        service.own.kill();
+    }
+    assert_eq!(ordered(&service), 3, "{}", service.own.log());
+    // The operator's word counts at once.
+    service.own.start();
+    service.own.sealpost(&["certificate", "renew", HOST], b"").success();
+    let last = service.wait_for_other(&next, ECDSA);
+    assert!(last.contains("Pebble"), "{last}");
 }
 
 #[test]

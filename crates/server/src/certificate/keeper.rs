@@ -6,13 +6,15 @@
 
 use super::keep::{self, Keep, Kept, Said, word};
 use super::plan::{self, Failures, Held, Order};
-use super::waits::Waits;
+use super::staple::hex;
+use super::waits::{Revoked, Waits};
+use super::wishes::Left;
 use super::{Settings, at_once, date};
 use crate::app::App;
 use crate::clock::unix_now;
 use net::acme::{Authority, Client, Issued, Key, Means, Proof, RenewalWindow, Trouble, Who};
 use net::authority::KeyKind;
-use net::tls::{Certificates, Described};
+use net::tls::{Certificates, Described, Fingerprint};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::pin::pin;
 use std::sync::Arc;
@@ -32,6 +34,8 @@ const ASKED_MAX: usize = 10_000;
 const LOOK_SECONDS_MAX: i64 = 60;
 /// Seconds that an expired certificate stays that nobody wants any more.
 const EXPIRED_STAYS_SECONDS: i64 = 30 * 86_400;
+/// Seconds for which it is remembered that a certificate was revoked, and its successor waits if it is too.
+const REVOKED_STAYS_SECONDS: i64 = 30 * 86_400;
 
 /// Orders certificates and renews them.
 #[derive(Debug)]
@@ -51,6 +55,8 @@ pub struct Keeper {
     away: Failures,
     /// When the orders of the last hour began.
     begun: VecDeque<i64>,
+    /// By the certificate's place.
+    revoked: BTreeMap<String, Revoked>,
     /// Of these what is on the disk.
     waits_kept: Waits,
     /// Names, and whether it is the one with RSA, whose next certificate has a new key.
@@ -73,7 +79,7 @@ impl Keeper {
         held: Vec<(Kept, Described)>,
         proofs: Vec<Proof>,
     ) -> Keeper {
-        let held = held
+        let mut held: Vec<(Held, Kept)> = held
             .into_iter()
             .map(|(kept, put)| (held_of(&kept, &put, acme.renew_before_seconds), kept))
             .collect();
@@ -82,6 +88,10 @@ impl Keeper {
             None
         });
         let waits = waits.unwrap_or_default();
+        for (held, _) in &mut held {
+            let revoked = waits.revoked.get(&place(held)).filter(|revoked| revoked.mark == hex(&held.mark));
+            held.revoked = revoked.map(|revoked| revoked.at);
+        }
         Keeper {
             authority,
             keep,
@@ -94,6 +104,7 @@ impl Keeper {
             failed: waits.failed.clone().into_iter().collect(),
             away: waits.away,
             begun: waits.begun.clone().into(),
+            revoked: waits.revoked.clone(),
             waits_kept: waits,
             new_keys: HashSet::new(),
             in_work: HashSet::new(),
@@ -124,7 +135,7 @@ impl Keeper {
                     // The certificates hold the sender as long as they live. Names that change nothing cost nothing:
                     // strangers send them as fast as they like.
                     Some(name) = unknown.recv() => if !self.wish(&app, name) { continue },
-                    () = app.certificate_wishes.came() => self.renew(&app, app.certificate_wishes.take()),
+                    () = app.certificate_wishes.came() => self.heard(&app, app.certificate_wishes.take(), unix_now()),
                     Some(Ok((kept, window))) = windows.join_next() => self.window(&kept, window, unix_now()),
                     Some(done) = orders.join_next() => match done {
                         Ok((order, outcome)) => self.finished(&certificates, order, outcome).await,
@@ -143,7 +154,7 @@ impl Keeper {
 
     /// Waits and orders are kept as soon as they change: nobody is told when we are killed.
     async fn keep_waits(&mut self) {
-        let waits = Waits::now(self.away, &self.failed, &self.begun);
+        let waits = Waits::now(self.away, &self.failed, &self.begun, &self.revoked);
         if waits == self.waits_kept {
             return;
         }
@@ -200,13 +211,17 @@ impl Keeper {
         }
     }
 
-    /// The key of the certificate that is to be renewed, if keys stay and the operator does not want a new one.
+    /// The key of the certificate that is to be renewed, if keys stay and the operator does not want a new one. The key of
+    /// one that was revoked may be why.
     async fn key_to_keep(&mut self, order: &Order) -> Option<Key> {
         if self.new_keys.remove(&(order.name.clone(), order.kind == KeyKind::Rsa)) || !self.keep_key {
             return None;
         }
-        let (_, kept) =
+        let (held, kept) =
             self.held.iter().find(|(held, _)| held.name == order.name && held.kind == order.kind)?;
+        if held.revoked.is_some() {
+            return None;
+        }
         let (keep, kept, kind) = (self.keep.clone(), kept.clone(), order.kind);
         let read = tokio::task::spawn_blocking(move || {
             keep.read(&kept).map_err(|error| error.to_string()).and_then(|pem| Key::read(&pem, kind))
@@ -299,6 +314,37 @@ impl Keeper {
             && self.asked.insert(name)
     }
 
+    fn heard(&mut self, app: &App, left: Left, now: i64) {
+        for mark in left.revoked {
+            self.was_revoked(&mark, now);
+        }
+        if !left.renew.is_empty() {
+            self.renew(app, left.renew);
+        }
+    }
+
+    /// The authority says that it has revoked a certificate. If it is one that was ordered it is replaced: once, and at
+    /// once unless the one before it was revoked too. Those from files are the operator's.
+    fn was_revoked(&mut self, mark: &Fingerprint, now: i64) {
+        let Some((held, _)) = self.held.iter_mut().find(|(held, _)| held.mark == *mark) else { return };
+        let (place, mark) = (place(held), hex(mark));
+        let before = self.revoked.get(&place).cloned().unwrap_or_default();
+        if before.mark == mark {
+            return;
+        }
+        let at = before.again.until.max(now);
+        held.revoked = Some(at);
+        tracing::error!(
+            name = held.name,
+            key = word(held.kind),
+            in_seconds = at - now,
+            "the authority has revoked a certificate; another one with a new key is ordered in its place, and TLSA records \
+             must change with it (sealpost dns records)"
+        );
+        self.revoked
+            .insert(place, Revoked { mark, at, again: plan::revoked(before.again, at, rand::random()) });
+    }
+
     /// The operator wants these renewed now, or made if they are names of ours.
     fn renew(&mut self, app: &App, names: BTreeMap<String, bool>) {
         self.away = Failures::default();
@@ -309,6 +355,7 @@ impl Keeper {
             self.failed.remove(&name);
             for (held, _) in self.held.iter_mut().filter(|(held, _)| held.name == name) {
                 held.window = Some((0, 0));
+                held.revoked = held.revoked.map(|_| 0);
             }
             self.wish(app, name);
         }
@@ -429,6 +476,10 @@ impl Keeper {
     /// Lets go of certificates that have expired and are not wanted, and of failures that are long past.
     fn let_go(&mut self, app: &App, certificates: &Certificates, now: i64) {
         self.failed.retain(|_, failures| failures.until > now - 86_400);
+        let places: HashSet<String> = self.held.iter().map(|(held, _)| place(held)).collect();
+        self.revoked.retain(|place, revoked| {
+            revoked.again.until > now - REVOKED_STAYS_SECONDS && places.contains(place)
+        });
         if self.held.iter().all(|(held, _)| held.not_after > now - EXPIRED_STAYS_SECONDS) {
             return;
         }
@@ -460,11 +511,18 @@ fn held_of(kept: &Kept, put: &Described, renew_before: i64) -> Held {
     Held {
         name: kept.name.clone(),
         kind: kept.kind,
+        mark: net::tls::fingerprint(&put.leaf),
         not_before: put.not_before,
         not_after: put.not_after,
         window: None,
         ask_window: 0,
         renew_before,
+        revoked: None,
         dice: rand::random(),
     }
+}
+
+/// The certificates of one name and kind, one after the other.
+fn place(held: &Held) -> String {
+    format!("{}.{}", held.name, word(held.kind))
 }

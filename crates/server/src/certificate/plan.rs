@@ -1,6 +1,7 @@
 //! What to order, and when: from what is there, what is wanted and what failed. Time and dice are arguments.
 
 use net::authority::KeyKind;
+use net::tls::Fingerprint;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 
@@ -11,6 +12,11 @@ const NAME_WAIT_SECONDS_MAX: i64 = 12 * 3600;
 /// Seconds after the authority's first failure; each further one waits twice as long.
 const AUTHORITY_WAIT_SECONDS: i64 = 8;
 const AUTHORITY_WAIT_SECONDS_MAX: i64 = 3600;
+
+/// Seconds after a revoked certificate was replaced before its successor is, should that be revoked too; each further
+/// one waits twice as long. Let's Encrypt makes five certificates for a name in a week.
+const REVOKED_WAIT_SECONDS: i64 = 86_400;
+const REVOKED_WAIT_SECONDS_MAX: i64 = 4 * 86_400;
 
 /// Seconds of the longest wait that there is: what an authority can ask for (`net::acme`), and a quarter that may be added.
 pub const WAIT_SECONDS_MAX: i64 = 7 * 86_400;
@@ -27,6 +33,8 @@ pub struct Held {
     pub name: String,
     /// Its key.
     pub kind: KeyKind,
+    /// By which it is told from its successor.
+    pub mark: Fingerprint,
     /// First second of its life, Unix time.
     pub not_before: i64,
     /// Last one.
@@ -37,6 +45,8 @@ pub struct Held {
     pub ask_window: i64,
     /// Seconds before its end at which it is renewed at the latest; 0 sets none.
     pub renew_before: i64,
+    /// The authority has revoked it: when it is replaced.
+    pub revoked: Option<i64>,
     /// The place in the time of renewal at which this one is renewed, drawn once, in 2^-32.
     pub dice: u32,
 }
@@ -72,9 +82,13 @@ impl Held {
 
     /// When it is renewed: at a moment within the authority's window, else shortly before two thirds of its life are
     /// over, so that many certificates made together are not renewed together. In either case no later than the settings
-    /// say, but not within the first half of its life: that would be to order again and again.
+    /// say, but not within the first half of its life: that would be to order again and again. One that was revoked is
+    /// worth nothing, and has a time of its own.
     #[must_use]
     pub fn renewal(&self) -> i64 {
+        if let Some(replaced) = self.revoked {
+            return replaced;
+        }
         let life = self.not_after.saturating_sub(self.not_before).max(0);
         let latest = match self.renew_before.clamp(0, life / 2) {
             0 => i64::MAX,
@@ -137,6 +151,12 @@ pub fn authority_failed(before: Failures, now: i64, dice: u32, asked_seconds: Op
     Failures { until: ours.until.max(now.saturating_add(asked_seconds.unwrap_or(0))), ..ours }
 }
 
+/// After a certificate was revoked that is replaced at `at`: when the one in its place may be, should that be revoked too.
+#[must_use]
+pub fn revoked(before: Failures, at: i64, dice: u32) -> Failures {
+    grown(before, at, dice, 2, REVOKED_WAIT_SECONDS, REVOKED_WAIT_SECONDS_MAX)
+}
+
 fn grown(before: Failures, now: i64, dice: u32, factor: i64, first: i64, max: i64) -> Failures {
     let wait = first.saturating_mul(factor.saturating_pow(before.count)).min(max);
     // A quarter more at most, so that services that failed together do not come back together.
@@ -160,11 +180,13 @@ mod tests {
         Held {
             name: name.to_owned(),
             kind,
+            mark: [0; 32],
             not_before,
             not_after: not_before + 90 * DAY,
             window: None,
             ask_window: 0,
             renew_before: 0,
+            revoked: None,
             dice,
         }
     }
@@ -228,6 +250,33 @@ mod tests {
         // A window beyond the end, or one that is upside down, cannot make us late.
         let late = Held { window: Some((i64::MAX - 1, i64::MAX)), ..held("a.test", KeyKind::Ecdsa, 0, 7) };
         assert_eq!(late.renewal(), 90 * DAY);
+    }
+
+    #[test]
+    fn a_revoked_one_is_replaced_at_once_and_its_successors_ever_more_seldom() {
+        let at = Held { revoked: Some(DAY), ..held("a.test", KeyKind::Ecdsa, 0, 0) };
+        assert_eq!(at.renewal(), DAY);
+        // The authority's window, which is past for what it has revoked, is no way round the wait.
+        assert_eq!(Held { window: Some((0, 1)), ..at.clone() }.renewal(), DAY);
+        let have = [at, held("a.test", KeyKind::Rsa, 0, 0)];
+        let none = HashMap::new();
+        assert_eq!(due(&names(&["a.test"]), &have, &none, DAY - 1), []);
+        assert_eq!(said(&due(&names(&["a.test"]), &have, &none, DAY)), ["a.test Ecdsa"]);
+        let failed = HashMap::from([("a.test".to_owned(), name_failed(Failures::default(), DAY, 0))]);
+        assert_eq!(
+            due(&names(&["a.test"]), &have, &failed, DAY),
+            [],
+            "the waits after failures hold here too"
+        );
+        let mut again = Failures::default();
+        let waits: Vec<i64> = (0..4)
+            .map(|_| {
+                again = revoked(again, 1000, 0);
+                (again.until - 1000) / DAY
+            })
+            .collect();
+        assert_eq!(waits, [1, 2, 4, 4]);
+        assert!(revoked(again, 0, u32::MAX).until <= WAIT_SECONDS_MAX);
     }
 
     #[test]

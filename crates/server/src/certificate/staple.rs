@@ -7,7 +7,7 @@
 //! `net::ocsp`'s word, and that no staple is shown past its time `net::tls`'s.
 
 use super::plan::{self, Failures};
-use super::{date, whole};
+use super::{Wishes, date, whole};
 use crate::clock::unix_now;
 use net::dns::Resolver;
 use net::ocsp::{Demand, NoStaple, Question, Staple};
@@ -61,22 +61,29 @@ impl Shelf {
     }
 
     /// How things stand with the staple of a chain (DER, the certificate first), for the operator: nothing where none
-    /// is asked for; and whether clients may refuse the certificate for it.
+    /// is asked for; and why clients may refuse the certificate for it, if they may.
     #[must_use]
-    pub fn state<'a>(&self, chain: impl IntoIterator<Item = &'a [u8]> + Clone, now: i64) -> (String, bool) {
-        let Some(leaf) = chain.clone().into_iter().next() else { return (String::new(), false) };
+    pub fn state<'a>(
+        &self,
+        chain: impl IntoIterator<Item = &'a [u8]> + Clone,
+        now: i64,
+    ) -> (String, Option<&'static str>) {
+        let Some(leaf) = chain.clone().into_iter().next() else { return (String::new(), None) };
         let demand = Demand::of(leaf);
         let mark = net::tls::fingerprint(leaf);
         let why = match Question::about(chain) {
             Ok(Some(question)) => match self.staple(&question, &mark, now) {
-                Some(staple) => return (format!("until {}", date(staple.next_update)), false),
+                Some(staple) => return (format!("until {}", date(staple.next_update)), None),
                 None => self.trouble(&mark).unwrap_or_else(|| "none yet".to_owned()),
             },
             Ok(None) if demand.must_staple => NO_RESPONDER.to_owned(),
-            Ok(None) => return (String::new(), false),
+            Ok(None) => return (String::new(), None),
             Err(error) => error.to_string(),
         };
-        (why, demand.must_staple)
+        if why == NoStaple::Revoked.to_string() {
+            return (why, Some(REVOKED));
+        }
+        (why, demand.must_staple.then_some(MUST_STAPLE))
     }
 
     fn keep(&self, mark: &Fingerprint, outcome: &Result<Staple, NoStaple>) -> io::Result<()> {
@@ -117,6 +124,10 @@ impl Shelf {
     }
 }
 
+/// Of the operator's list: states of a certificate that clients may refuse.
+pub const REVOKED: &str = "revoked";
+/// The same.
+pub const MUST_STAPLE: &str = "must be stapled";
 const NO_RESPONDER: &str =
     "the certificate must be stapled and names no responder; the operator must ask its authority";
 
@@ -124,6 +135,8 @@ const NO_RESPONDER: &str =
 #[derive(Debug)]
 pub struct Stapler {
     shelf: Shelf,
+    /// Where the keeper hears of what was revoked.
+    keeper: Wishes,
     resolver: Option<Resolver>,
     entries: HashMap<Fingerprint, Entry>,
 }
@@ -146,10 +159,10 @@ struct Entry {
 type Done = (Fingerprint, Result<Staple, NoStaple>);
 
 impl Stapler {
-    /// Keeps staples in this data directory.
+    /// Keeps staples in this data directory, and tells the keeper what was revoked.
     #[must_use]
-    pub fn new(data: &Path) -> Stapler {
-        Stapler { shelf: Shelf::new(data), resolver: None, entries: HashMap::new() }
+    pub fn new(data: &Path, keeper: Wishes) -> Stapler {
+        Stapler { shelf: Shelf::new(data), keeper, resolver: None, entries: HashMap::new() }
     }
 
     /// Runs until it is dropped.
@@ -273,6 +286,7 @@ impl Stapler {
                 if error == NoStaple::Revoked {
                     entry.until = None;
                     certificates.unstaple(&mark);
+                    self.keeper.revoked(mark);
                 }
                 let at_hand = entry.until.is_some_and(|until| until > now);
                 let again_in_seconds = entry.next - now;
@@ -351,7 +365,7 @@ fn next_fetch(staple: &Staple, now: i64, dice: u32) -> i64 {
     half_life(staple, dice).max(soonest)
 }
 
-fn hex(mark: &Fingerprint) -> String {
+pub(super) fn hex(mark: &Fingerprint) -> String {
     mark.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 

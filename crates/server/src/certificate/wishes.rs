@@ -1,24 +1,45 @@
-//! What the operator wants of the keeper of certificates, handed over without waiting for each other.
+//! What others want of the keeper of certificates, handed over without waiting for each other.
 
-use std::collections::BTreeMap;
+use net::tls::Fingerprint;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
-/// Names whose certificates shall be renewed now, and whether with a new key.
+/// A letter box: whoever has something for the keeper leaves it here.
 #[derive(Clone, Debug, Default)]
 pub struct Wishes {
-    names: Arc<Mutex<BTreeMap<String, bool>>>,
+    left: Arc<Mutex<Left>>,
     bell: Arc<Notify>,
+}
+
+/// What was left.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// Names whose certificates the operator wants renewed now, and whether with a new key.
+    pub(super) renew: BTreeMap<String, bool>,
+    /// Certificates of which their authority says that it has revoked them; as many as are served, at most.
+    pub(super) revoked: BTreeSet<Fingerprint>,
 }
 
 impl Wishes {
     /// Leaves names for the keeper.
     pub fn renew(&self, names: impl IntoIterator<Item = String>, new_key: bool) {
-        let mut waiting = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        for name in names {
-            *waiting.entry(name).or_default() |= new_key;
-        }
-        drop(waiting);
+        self.leave(|left| {
+            for name in names {
+                *left.renew.entry(name).or_default() |= new_key;
+            }
+        });
+    }
+
+    /// The authority has revoked this certificate, which is served.
+    pub(super) fn revoked(&self, mark: Fingerprint) {
+        self.leave(|left| {
+            left.revoked.insert(mark);
+        });
+    }
+
+    fn leave(&self, what: impl FnOnce(&mut Left)) {
+        what(&mut self.left.lock().unwrap_or_else(PoisonError::into_inner));
         self.bell.notify_one();
     }
 
@@ -28,7 +49,7 @@ impl Wishes {
     }
 
     /// All that was left.
-    pub(super) fn take(&self) -> BTreeMap<String, bool> {
-        std::mem::take(&mut self.names.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(super) fn take(&self) -> Left {
+        std::mem::take(&mut self.left.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -4,7 +4,7 @@ use super::Response;
 use super::operator::{No, Operator};
 use crate::certificate;
 use crate::certificate::keep::{Keep, Kept};
-use crate::certificate::staple::Shelf;
+use crate::certificate::staple::{MUST_STAPLE, REVOKED, Shelf};
 use crate::certificate::{at_once, date};
 use crate::clock::unix_now;
 use crate::publish::Domains;
@@ -33,7 +33,8 @@ impl Operator {
                     let staple = if self.settings.staple {
                         shelf.state(chain.iter().map(AsRef::as_ref), now)
                     } else {
-                        ("not wanted by the settings".to_owned(), described.demand.must_staple)
+                        let refused = described.demand.must_staple.then_some(MUST_STAPLE);
+                        ("not wanted by the settings".to_owned(), refused)
                     };
                     row(&described, from, staple, now)
                 }
@@ -114,15 +115,15 @@ impl Operator {
     }
 }
 
-/// `staple`: how it stands, and whether clients may refuse the certificate for it.
-fn row(described: &Described, from: &str, staple: (String, bool), now: i64) -> Vec<String> {
+/// `staple`: how it stands, and why clients may refuse the certificate for it, if they may.
+fn row(described: &Described, from: &str, staple: (String, Option<&'static str>), now: i64) -> Vec<String> {
     let state = match described.not_after - now {
         ..=0 => "expired",
+        _ if staple.1 == Some(REVOKED) => REVOKED,
         // One that lives shorter than that is renewed in time all the same.
         1..SOON_SECONDS if described.not_after - described.not_before > 2 * SOON_SECONDS => "expires soon",
         _ if described.not_before > now => "not valid yet",
-        _ if staple.1 => "must be stapled",
-        _ => GOOD,
+        _ => staple.1.unwrap_or(GOOD),
     };
     cells([&described.names.join(" "), described.key, from, &date(described.not_after), &staple.0, state])
 }
@@ -148,12 +149,18 @@ mod tests {
                 demand: Demand::default(),
                 leaf: Vec::new(),
             };
-            let refused = not_before == 60 * 86_400;
+            let refused = match not_before / 86_400 {
+                60 => Some(MUST_STAPLE),
+                61 => Some(REVOKED),
+                _ => None,
+            };
             row(&described, "settings", (String::new(), refused), 100 * 86_400).pop().unwrap()
         };
         let day = 86_400;
         assert_eq!(state(50 * day, 140 * day), GOOD);
         assert_eq!(state(60 * day, 140 * day), "must be stapled");
+        assert_eq!(state(61 * day, 140 * day), "revoked");
+        assert_eq!(state(61 * day, 106 * day), "revoked", "it is worth nothing until then either");
         assert_eq!(state(50 * day, 106 * day), "expires soon");
         assert_eq!(state(99 * day, 105 * day), GOOD, "made for six days");
         assert_eq!(state(0, 100 * day), "expired");
