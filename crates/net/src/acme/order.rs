@@ -7,9 +7,10 @@ use instant_acme::{
     AuthorizationStatus, CertificateIdentifier, ChallengeStatus, ChallengeType, Error, Identifier, NewOrder,
     Order, OrderStatus, RetryPolicy,
 };
-use rcgen::{CertificateParams, DistinguishedName, KeyPair, SignatureAlgorithm};
+use rcgen::{CertificateParams, DistinguishedName, KeyPair, PublicKeyData, SignatureAlgorithm};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -52,6 +53,26 @@ impl fmt::Debug for Key {
 }
 
 impl Key {
+    /// A fresh one. An RSA key takes up to a second to find.
+    ///
+    /// # Errors
+    /// There is no randomness to be had.
+    pub fn new(kind: KeyKind) -> Result<Key, String> {
+        KeyPair::generate_for(algorithm(kind)).map(Key).map_err(|error| error.to_string())
+    }
+
+    /// As [`Key::read`] reads it. It is the secret itself.
+    #[must_use]
+    pub fn pem(&self) -> String {
+        self.0.serialize_pem()
+    }
+
+    /// SHA-256 of the public key (SubjectPublicKeyInfo): what TLSA records with selector 1 and matching type 1 hold.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.0.subject_public_key_info()).into()
+    }
+
     /// Reads it from the PEM of [`Issued`].
     ///
     /// # Errors
@@ -222,7 +243,6 @@ fn request(name: &str, kind: KeyKind, key: Option<KeyPair>) -> Result<(KeyPair, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rcgen::PublicKeyData;
     use x509_parser::prelude::{FromDer, X509CertificationRequest};
 
     #[test]

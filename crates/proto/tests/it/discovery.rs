@@ -24,6 +24,7 @@ pub fn means() -> Means {
         addresses: vec!["192.0.2.25".parse().unwrap(), "2001:db8::25".parse().unwrap()],
         dkim: vec![("s1".into(), format!("v=DKIM1; k=rsa; p={}", "MIIB".repeat(90)))],
         key_digests: vec![[0xab; 32]],
+        next_key_digests: Vec::new(),
         ca: Some(dns::Issuer {
             name: "letsencrypt.org".into(),
             account: Some("https://acme.example/acct/7".into()),

@@ -236,6 +236,7 @@ proptest! {
             addresses: vec!["192.0.2.1".parse().unwrap()],
             dkim: vec![(text.clone(), text.clone())],
             key_digests: vec![[1; 32]],
+            next_key_digests: Vec::new(),
             ca: Some(dns::Issuer {
                 name: text.clone(),
                 account: Some(text.clone()),

@@ -22,9 +22,12 @@ pub enum Certificate {
     Renew {
         /// Only for this name
         name: Option<String>,
-        /// With new keys, where somebody else may know the old ones; TLSA records must change with them
+        /// With new keys: the TLSA records to enter are told first, and the keys used two days later
         #[arg(long)]
         new_key: bool,
+        /// With the new keys at once, where somebody else may know the old ones
+        #[arg(long, requires = "new_key")]
+        now: bool,
     },
 }
 
@@ -33,8 +36,8 @@ impl Certificate {
     pub fn run(self, config: Option<&Path>) -> Result<ExitCode, Failure> {
         match self {
             Certificate::List => operate::ask(config, &Request::CertificateList),
-            Certificate::Renew { name, new_key } => {
-                operate::ask(config, &Request::CertificateRenew { name, new_key })
+            Certificate::Renew { name, new_key, now } => {
+                operate::ask(config, &Request::CertificateRenew { name, new_key, now })
             }
             Certificate::Check => check(config),
         }

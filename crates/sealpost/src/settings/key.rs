@@ -208,7 +208,7 @@ pub const KEYS: &[Key] = &[
     key("acme.keep_key", Kind::Switch, Value("true"), "false",
         "A renewed certificate has the key of the one before, so that the TLSA records of \"sealpost dns records\" \
          stay right. With false each has a new key, and no TLSA records are proposed. \"sealpost certificate renew \
-         --new-key\" changes keys once. The authority's own key is not proposed in its place: authorities \
+         --new-key\" changes keys once, and says beforehand which records to enter. The authority's own key is not proposed in its place: authorities \
          sign with several intermediate certificates by turns and change them unannounced, and mail would stop with that."),
     key("acme.ca", Kind::Path, Unset("the authorities that the system trusts"), "\"acme-ca.pem\"",
         "A PEM file of authorities that vouch for the directory's own host, if it is a private one."),

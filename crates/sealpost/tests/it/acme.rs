@@ -3,6 +3,7 @@
 
 use crate::harness::{Own, free_port, run, run_with, said, wait_for};
 use net::authority::{Authority, KeyKind};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -258,13 +259,66 @@ fn both_kinds_come_by_http_and_survive_a_restart() {
     let ecdsa = service.wait_for_other(&ecdsa, ECDSA);
     let rsa = service.wait_for_other(&rsa, RSA);
     assert_eq!([ECDSA, RSA].map(|algorithms| service.key_digest(HOST, algorithms)), keys);
-    // Unless the operator wants new ones.
-    service.own.sealpost(&["certificate", "renew", HOST, "--new-key"], b"").success();
+    new_keys_are_told_before_they_are_used(&mut service, &ecdsa, &rsa);
+}
+
+/// RFC 7671 8.1. `ecdsa` and `rsa` are what is shown.
+fn new_keys_are_told_before_they_are_used(service: &mut Service, ecdsa: &str, rsa: &str) {
+    let digests = |text: &str| -> BTreeSet<String> {
+        text.lines()
+            .filter_map(|line| line.split_once("3 1 1 "))
+            .map(|(_, digest)| digest.split_whitespace().next().expect("a digest").to_owned())
+            .collect()
+    };
+    let shown = |service: &Service| BTreeSet::from([ECDSA, RSA].map(|kind| service.key_digest(HOST, kind)));
+    let records = |service: &Service| {
+        digests(&service.own.sealpost(&["dns", "records", "example.test"], b"").success())
+    };
+    let renew = |service: &Service, more: &[&str]| {
+        let line = [&["certificate", "renew", HOST], more].concat();
+        service.own.sealpost(&line, b"").success()
+    };
+    let present = shown(service);
+    let told = renew(service, &["--new-key"]);
+    let coming = digests(&told);
+    assert_eq!(coming.len(), 2, "{told}");
+    assert!(told.contains("._tcp.mail.example.test."), "{told}");
+    assert!(coming.is_disjoint(&present), "{told}");
+    assert_eq!(records(service), present.union(&coming).cloned().collect());
+    // Asked for again it is the same keys, whose records may stand in DNS already; and an ordinary renewal does not
+    // bring them forward.
+    assert_eq!(renew(service, &["--new-key"]), told);
+    renew(service, &[]);
+    let ecdsa = service.wait_for_other(ecdsa, ECDSA);
+    let rsa = service.wait_for_other(rsa, RSA);
+    assert_eq!(shown(service), present);
+    // Their time comes.
+    assert!(service.own.stop());
+    let mut waiting = 0;
+    for folder in std::fs::read_dir(service.own.dir.join("data/acme")).expect("folder") {
+        for entry in std::fs::read_dir(folder.expect("entry").path()).expect("folder") {
+            let file = entry.expect("entry").path();
+            if file.extension().is_some_and(|extension| extension == "next") {
+                let text = std::fs::read_to_string(&file).expect("a key");
+                let (_, rest) = text.split_once(',').expect("its time");
+                std::fs::write(&file, format!("{{\"from\":1,{rest}")).expect("a key");
+                waiting += 1;
+            }
+        }
+    }
+    assert_eq!(waiting, 2);
+    service.own.start();
+    let ecdsa = service.wait_for_other(&ecdsa, ECDSA);
+    let rsa = service.wait_for_other(&rsa, RSA);
+    assert_eq!(shown(service), coming, "{}", service.own.log());
+    assert_eq!(records(service), coming);
+    // Somebody who cannot wait need not.
+    let told = renew(service, &["--new-key", "--now"]);
+    assert!(told.contains("must be replaced"), "{told}");
     service.wait_for_other(&ecdsa, ECDSA);
     service.wait_for_other(&rsa, RSA);
-    for algorithms in [ECDSA, RSA] {
-        assert!(!keys.contains(&service.key_digest(HOST, algorithms)), "{}", service.own.log());
-    }
+    assert!(shown(service).is_disjoint(&coming), "{}", service.own.log());
+    assert_eq!(records(service), shown(service));
 }
 
 /// The serial number as it stands behind `serial=`.

@@ -59,8 +59,6 @@ pub struct Keeper {
     revoked: BTreeMap<String, Revoked>,
     /// Of these what is on the disk.
     waits_kept: Waits,
-    /// Names, and whether it is the one with RSA, whose next certificate has a new key.
-    new_keys: HashSet<(String, bool)>,
     renew_before_seconds: i64,
     keep_key: bool,
     /// Names with an order under way; both kinds of key prove the same name, one after the other.
@@ -88,7 +86,8 @@ impl Keeper {
             None
         });
         let waits = waits.unwrap_or_default();
-        for (held, _) in &mut held {
+        for (held, kept) in &mut held {
+            held.next_key = from(&keep, kept);
             let revoked = waits.revoked.get(&place(held)).filter(|revoked| revoked.mark == hex(&held.mark));
             held.revoked = revoked.map(|revoked| revoked.at);
         }
@@ -106,7 +105,6 @@ impl Keeper {
             begun: waits.begun.clone().into(),
             revoked: waits.revoked.clone(),
             waits_kept: waits,
-            new_keys: HashSet::new(),
             in_work: HashSet::new(),
             renew_before_seconds: acme.renew_before_seconds,
             keep_key: acme.keep_key,
@@ -126,7 +124,7 @@ impl Keeper {
             self.begin(&app, &certificates, &mut orders, now).await;
             self.keep_waits().await;
             if windows.is_empty() {
-                self.ask_for_window(&mut windows, now);
+                self.ask_for_window(&mut windows, now).await;
             }
             let mut wake = pin!(tokio::time::sleep(self.until_next(now)));
             loop {
@@ -211,23 +209,27 @@ impl Keeper {
         }
     }
 
-    /// The key of the certificate that is to be renewed, if keys stay and the operator does not want a new one. The key of
-    /// one that was revoked may be why.
+    /// The next key if its time has come; else that of the certificate that is to be renewed, if keys stay. The key of one
+    /// that was revoked may be why, so that its successor has the next one or a fresh one.
     async fn key_to_keep(&mut self, order: &Order) -> Option<Key> {
-        if self.new_keys.remove(&(order.name.clone(), order.kind == KeyKind::Rsa)) || !self.keep_key {
-            return None;
-        }
         let (held, kept) =
             self.held.iter().find(|(held, _)| held.name == order.name && held.kind == order.kind)?;
-        if held.revoked.is_some() {
-            return None;
-        }
         let (keep, kept, kind) = (self.keep.clone(), kept.clone(), order.kind);
+        let (revoked, stays) = (held.revoked.is_some(), self.keep_key);
+        let now = unix_now();
         let read = tokio::task::spawn_blocking(move || {
-            keep.read(&kept).map_err(|error| error.to_string()).and_then(|pem| Key::read(&pem, kind))
+            let next = keep.next_key(&kept).map_err(|error| error.to_string())?;
+            match next.filter(|next| revoked || next.from <= now) {
+                Some(next) => Ok(Some(next.key)),
+                None if revoked || !stays => Ok(None),
+                None => {
+                    let pem = keep.read(&kept).map_err(|error| error.to_string())?;
+                    Key::read(&pem, kind).map(Some)
+                }
+            }
         });
         match read.await {
-            Ok(Ok(key)) => Some(key),
+            Ok(Ok(key)) => key,
             Ok(Err(error)) => {
                 tracing::warn!(
                     name = order.name,
@@ -318,6 +320,9 @@ impl Keeper {
         for mark in left.revoked {
             self.was_revoked(&mark, now);
         }
+        for (held, kept) in self.held.iter_mut().filter(|(held, _)| left.next_keys.contains(&held.name)) {
+            held.next_key = from(&self.keep, kept);
+        }
         if !left.renew.is_empty() {
             self.renew(app, left.renew);
         }
@@ -346,12 +351,9 @@ impl Keeper {
     }
 
     /// The operator wants these renewed now, or made if they are names of ours.
-    fn renew(&mut self, app: &App, names: BTreeMap<String, bool>) {
+    fn renew(&mut self, app: &App, names: BTreeSet<String>) {
         self.away = Failures::default();
-        for (name, new_key) in names {
-            if new_key {
-                self.new_keys.extend([(name.clone(), false), (name.clone(), true)]);
-            }
+        for name in names {
             self.failed.remove(&name);
             for (held, _) in self.held.iter_mut().filter(|(held, _)| held.name == name) {
                 held.window = Some((0, 0));
@@ -363,10 +365,22 @@ impl Keeper {
 
     /// Asks the authority when it wants a certificate renewed: the one whose turn it is. An authority that has to
     /// revoke many says it so (RFC 9773).
-    fn ask_for_window(&mut self, windows: &mut JoinSet<(Kept, Option<RenewalWindow>)>, now: i64) {
-        let Some(client) = self.client.clone() else { return };
-        let turn = self.held.iter_mut().find(|(held, _)| held.renewal() > now && held.ask_window <= now);
-        let Some((held, kept)) = turn else { return };
+    async fn ask_for_window(&mut self, windows: &mut JoinSet<(Kept, Option<RenewalWindow>)>, now: i64) {
+        let is_due = |held: &Held| held.renewal() > now && held.ask_window <= now;
+        if !self.held.iter().any(|(held, _)| is_due(held)) {
+            return;
+        }
+        let client = match self.client().await {
+            Ok(client) => client,
+            Err(trouble) => {
+                tracing::warn!("the authority cannot be asked when it wants certificates renewed: {trouble}");
+                for (held, _) in self.held.iter_mut().filter(|(held, _)| is_due(held)) {
+                    held.ask_window = now + plan::ASK_WINDOW_SECONDS_MIN;
+                }
+                return;
+            }
+        };
+        let Some((held, kept)) = self.held.iter_mut().find(|(held, _)| is_due(held)) else { return };
         held.ask_window = now + plan::ASK_WINDOW_SECONDS_MAX;
         let (keep, kept) = (self.keep.clone(), kept.clone());
         windows.spawn(async move {
@@ -432,15 +446,18 @@ impl Keeper {
         }
         let (keep, place) = (self.keep.clone(), kept.clone());
         let written = tokio::task::spawn_blocking(move || {
-            keep.keep(&place, &issued.pem).map(|()| issued).map_err(|error| error.to_string())
+            keep.keep(&place, &issued.pem).map_err(|error| error.to_string())?;
+            used(&keep, &place, &issued);
+            Ok::<_, String>((issued, from(&keep, &place)))
         });
-        let issued = written.await.map_err(|error| error.to_string())??;
+        let (issued, next_key) = written.await.map_err(|error| error.to_string())??;
         let put = certificates.put(&kept.file, issued.pem.as_bytes()).map_err(|error| error.to_string())?;
         tracing::info!(name = order.name, key = word(order.kind), until = %date(put.not_after), "a certificate has come");
         self.failed.remove(&order.name);
         let both = [KeyKind::Ecdsa, KeyKind::Rsa];
         self.held.retain(|(_, other)| *other != kept);
-        self.held.push((held_of(&kept, &put, self.renew_before_seconds), kept));
+        let held = Held { next_key, ..held_of(&kept, &put, self.renew_before_seconds) };
+        self.held.push((held, kept));
         let has = |kind| self.held.iter().any(|(held, _)| held.name == order.name && held.kind == kind);
         if both.into_iter().all(has) {
             // From now on it is wanted because it is there.
@@ -489,7 +506,7 @@ impl Keeper {
             let stays = held.not_after > now - EXPIRED_STAYS_SECONDS || wanted.contains(&held.name);
             if !stays {
                 certificates.remove(&kept.file);
-                if let Err(error) = keep.remove(kept) {
+                if let Err(error) = keep.remove(kept).and_then(|()| keep.remove_next_key(kept)) {
                     tracing::warn!(file = %kept.file.display(), %error, "an expired certificate cannot be removed");
                 }
             }
@@ -518,6 +535,7 @@ fn held_of(kept: &Kept, put: &Described, renew_before: i64) -> Held {
         ask_window: 0,
         renew_before,
         revoked: None,
+        next_key: None,
         dice: rand::random(),
     }
 }
@@ -525,4 +543,21 @@ fn held_of(kept: &Kept, put: &Described, renew_before: i64) -> Held {
 /// The certificates of one name and kind, one after the other.
 fn place(held: &Held) -> String {
     format!("{}.{}", held.name, word(held.kind))
+}
+
+/// From when the next key of a certificate is wanted, if it has one.
+fn from(keep: &Keep, kept: &Kept) -> Option<i64> {
+    let next = keep.next_key(kept).inspect_err(|error| {
+        tracing::error!(name = kept.name, %error, "the operator must repair the data directory: a next key cannot be read");
+    });
+    Some(next.ok()??.from)
+}
+
+/// If the certificate that has come has the next key, that is the next one no more.
+fn used(keep: &Keep, kept: &Kept, issued: &Issued) {
+    let Ok(Some(next)) = keep.next_key(kept) else { return };
+    let used = Key::read(issued.pem.as_bytes(), kept.kind).is_ok_and(|key| key.digest() == next.key.digest());
+    if used && let Err(error) = keep.remove_next_key(kept) {
+        tracing::warn!(%error, "a key that is in use cannot be taken off those that wait");
+    }
 }

@@ -11,6 +11,7 @@
 
 pub mod keep;
 mod keeper;
+pub mod next_key;
 pub mod plan;
 pub mod staple;
 mod waits;
@@ -24,6 +25,7 @@ use crate::app;
 use crate::publish::Domains;
 use keep::{Keep, Kept};
 use net::acme::{Authority, Proof};
+use net::authority::KeyKind;
 use net::tls::{CertificateError, Certificates, Described};
 use proto::service::{Model, Protection, Protocol};
 use std::collections::HashSet;
@@ -90,6 +92,20 @@ pub fn at_hand(settings: &app::Settings) -> Result<AtHand, CertificateError> {
     read_kept(&Keep::new(&settings.data, &acme.directory), &all);
     let lasting = if acme.keep_key { all.clone() } else { Certificates::expecting(pairs, host)? };
     Ok(AtHand { all, lasting })
+}
+
+/// Digests of the keys that the next certificates for this host will have, where they are told beforehand; none where the
+/// keys of certificates do not stay. What cannot be read is reported.
+#[must_use]
+pub fn next_keys(settings: &app::Settings, host: &str) -> Vec<[u8; 32]> {
+    let Some(acme) = settings.acme.as_ref().filter(|acme| acme.keep_key) else { return Vec::new() };
+    let keep = Keep::new(&settings.data, &acme.directory);
+    let of = |kind| {
+        let next = keep.next_key(&keep.place(host, kind));
+        let next = next.inspect_err(|error| tracing::warn!(host, %error, "a next key cannot be read"));
+        Some(next.ok()??.key.digest())
+    };
+    [KeyKind::Ecdsa, KeyKind::Rsa].into_iter().filter_map(of).collect()
 }
 
 /// See [`at_hand`].

@@ -22,7 +22,7 @@ const REVOKED_WAIT_SECONDS_MAX: i64 = 4 * 86_400;
 pub const WAIT_SECONDS_MAX: i64 = 7 * 86_400;
 
 /// Seconds between two questions for the authority's window, whatever it asks for (RFC 9773 4.3.2).
-const ASK_WINDOW_SECONDS_MIN: i64 = 3600;
+pub const ASK_WINDOW_SECONDS_MIN: i64 = 3600;
 /// The same, at most; also where the authority does not answer.
 pub const ASK_WINDOW_SECONDS_MAX: i64 = 86_400;
 
@@ -47,6 +47,8 @@ pub struct Held {
     pub renew_before: i64,
     /// The authority has revoked it: when it is replaced.
     pub revoked: Option<i64>,
+    /// Its successor has a key of its own: when that is wanted.
+    pub next_key: Option<i64>,
     /// The place in the time of renewal at which this one is renewed, drawn once, in 2^-32.
     pub dice: u32,
 }
@@ -94,7 +96,7 @@ impl Held {
             0 => i64::MAX,
             before => self.not_after.saturating_sub(before).saturating_sub(part(life / 20, self.dice)),
         };
-        self.by_authority_or_life().min(latest)
+        self.by_authority_or_life().min(latest).min(self.next_key.unwrap_or(i64::MAX))
     }
 
     fn by_authority_or_life(&self) -> i64 {
@@ -187,6 +189,7 @@ mod tests {
             ask_window: 0,
             renew_before: 0,
             revoked: None,
+            next_key: None,
             dice,
         }
     }
@@ -237,6 +240,9 @@ mod tests {
         let window = |from, to| Some((from * DAY, to * DAY));
         assert_eq!(at(40 * DAY, window(85, 89), 0), 50 * DAY);
         assert_eq!(at(40 * DAY, window(10, 12), 0), 10 * DAY);
+        // A next key is not waited for longer than was told, nor is a renewal before that put off for it.
+        let with_key = |next_key| Held { next_key, ..held("a.test", KeyKind::Ecdsa, 0, 0) }.renewal();
+        assert_eq!((with_key(Some(20 * DAY)), with_key(Some(70 * DAY))), (20 * DAY, 60 * DAY));
         // A wish that is longer than the certificate lives does not order without end.
         assert_eq!(at(400 * DAY, None, 0), 45 * DAY);
     }

@@ -1,7 +1,7 @@
 //! What others want of the keeper of certificates, handed over without waiting for each other.
 
 use net::tls::Fingerprint;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
@@ -15,20 +15,23 @@ pub struct Wishes {
 /// What was left.
 #[derive(Debug, Default)]
 pub(super) struct Left {
-    /// Names whose certificates the operator wants renewed now, and whether with a new key.
-    pub(super) renew: BTreeMap<String, bool>,
+    /// Names whose certificates the operator wants renewed now.
+    pub(super) renew: BTreeSet<String>,
+    /// Names whose certificates have next keys that were not there before, or are wanted sooner.
+    pub(super) next_keys: BTreeSet<String>,
     /// Certificates of which their authority says that it has revoked them; as many as are served, at most.
     pub(super) revoked: BTreeSet<Fingerprint>,
 }
 
 impl Wishes {
-    /// Leaves names for the keeper.
-    pub fn renew(&self, names: impl IntoIterator<Item = String>, new_key: bool) {
-        self.leave(|left| {
-            for name in names {
-                *left.renew.entry(name).or_default() |= new_key;
-            }
-        });
+    /// Leaves names for the keeper, to renew now.
+    pub fn renew(&self, names: impl IntoIterator<Item = String>) {
+        self.leave(|left| left.renew.extend(names));
+    }
+
+    /// Leaves names for the keeper, to look at their next keys.
+    pub fn next_keys(&self, names: impl IntoIterator<Item = String>) {
+        self.leave(|left| left.next_keys.extend(names));
     }
 
     /// The authority has revoked this certificate, which is served.

@@ -1,16 +1,21 @@
 //! The operator's commands about certificates: what there is, what is missing, and renewal before its time.
 
 use super::Response;
+use super::dns;
 use super::operator::{No, Operator};
 use crate::certificate;
 use crate::certificate::keep::{Keep, Kept};
+use crate::certificate::next_key;
 use crate::certificate::staple::{MUST_STAPLE, REVOKED, Shelf};
 use crate::certificate::{at_once, date};
 use crate::clock::unix_now;
 use crate::publish::Domains;
 use net::tls::{CertificateDer, Described};
-use std::collections::HashSet;
+use proto::discovery::dns::zone;
+use proto::service::publish::Published;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
+use store::system::directory::Domain;
 
 /// The state of a certificate that needs nothing; all others are findings.
 pub const GOOD: &str = "good";
@@ -70,13 +75,19 @@ impl Operator {
         Ok(Response::Flaws { sentences })
     }
 
-    /// Leaves the wish for the running service.
-    pub(super) fn renew_certificates(&self, name: Option<String>, new_key: bool) -> Result<Response, No> {
-        if self.settings.acme.is_none() {
+    /// Leaves the wish for the running service. Where records of keys stand in DNS a new key is made and told first, and
+    /// used later, unless the operator cannot wait.
+    pub(super) async fn renew_certificates(
+        &self,
+        name: Option<String>,
+        new_key: bool,
+        now: bool,
+    ) -> Result<Response, No> {
+        let Some(acme) = &self.settings.acme else {
             return Err(No(
                 "no certificate is ordered by these settings: there is no [acme] in them".to_owned()
             ));
-        }
+        };
         let Some(wishes) = &self.wishes else {
             return Err(No(
                 "certificates are ordered by the running service, and none runs; it renews them by itself \
@@ -84,20 +95,97 @@ impl Operator {
                     .to_owned(),
             ));
         };
-        let known: HashSet<String> = self.kept()?.into_iter().map(|kept| kept.name).collect();
-        let names: Vec<String> = match name {
-            Some(name) => vec![name.to_ascii_lowercase()],
-            None => known.into_iter().collect(),
+        let kept = self.kept()?;
+        let mut names: BTreeSet<String> = match name {
+            Some(name) => BTreeSet::from([name.to_ascii_lowercase()]),
+            None => kept.iter().map(|kept| kept.name.clone()).collect(),
         };
-        let text = match names.as_slice() {
-            [] => return Err(No("no certificate was ordered yet".to_owned())),
-            [one] => format!("A certificate for {one} is being ordered."),
-            several => format!("Certificates for {} names are being ordered.", several.len()),
+        if names.is_empty() {
+            return Err(No("no certificate was ordered yet".to_owned()));
+        }
+        let mut texts = Vec::new();
+        if new_key {
+            let domains = Domains::read(self.store.directory(), &self.settings.model)?;
+            // Names of which records of keys are proposed, and which have a certificate that those would disagree with.
+            let waits = |name: &String| {
+                !now && acme.keep_key
+                    && kept.iter().any(|kept| kept.name == *name)
+                    && at_once(&self.settings.model, &[], &domains).contains(name)
+            };
+            let later: BTreeSet<String> = names.iter().filter(|name| waits(name)).cloned().collect();
+            names.retain(|name| !later.contains(name));
+            self.make_keys(&kept, &names, &later).await?;
+            wishes.next_keys(names.union(&later).cloned());
+            if !later.is_empty() {
+                texts.push(self.told_before(&later).await?);
+            }
+            if acme.keep_key && !names.is_empty() {
+                let text = "Their keys change at once: TLSA records must be replaced by those that sealpost dns records prints.";
+                texts.push(text.to_owned());
+            }
+        }
+        let ordered = match names.len() {
+            0 => None,
+            1 => names.first().map(|one| format!("A certificate for {one} is being ordered.")),
+            several => Some(format!("Certificates for {several} names are being ordered.")),
         };
-        wishes.renew(names, new_key);
-        Ok(Response::Done {
-            text: format!("{text} What becomes of it: sealpost certificate list, and the log."),
-        })
+        if let Some(ordered) = ordered {
+            wishes.renew(names);
+            texts.insert(0, format!("{ordered} What becomes of it: sealpost certificate list, and the log."));
+        }
+        Ok(Response::Done { text: texts.join("\n\n") })
+    }
+
+    /// Makes the next keys for certificates that are kept.
+    async fn make_keys(
+        &self,
+        kept: &[Kept],
+        now: &BTreeSet<String>,
+        later: &BTreeSet<String>,
+    ) -> Result<(), No> {
+        let Some(acme) = &self.settings.acme else { return Ok(()) };
+        let keep = Keep::new(&self.settings.data, &acme.directory);
+        let from = |kept: &Kept| match (now.contains(&kept.name), later.contains(&kept.name)) {
+            (true, _) => Some(unix_now()),
+            (_, true) => Some(unix_now().saturating_add(next_key::WAIT_SECONDS)),
+            _ => None,
+        };
+        let wanted: Vec<(Kept, i64)> =
+            kept.iter().filter_map(|kept| Some((kept.clone(), from(kept)?))).collect();
+        let made = tokio::task::spawn_blocking(move || {
+            wanted.iter().try_for_each(|(kept, from)| keep.make_next_key(kept, *from).map(|_| ()))
+        });
+        let made = made.await.map_err(|error| No(error.to_string()))?;
+        made.map_err(|error| No(format!("the next keys cannot be kept in the data directory: {error}")))
+    }
+
+    /// What to enter in DNS before the keys of these names change, and until when.
+    async fn told_before(&self, names: &BTreeSet<String>) -> Result<String, No> {
+        let mut records = Vec::new();
+        for name in names {
+            // The records of a host are the same for all domains that have it.
+            let directory = self.store.directory();
+            let domains = directory.domains()?;
+            let of = |domain: &Domain| {
+                Published::new(&self.settings.model, &domain.name, &domain.policy).host == *name
+            };
+            if let Some(domain) = domains.iter().find(|domain| of(domain)) {
+                records.extend(dns::coming(&self.settings, domain).await.map_err(No)?);
+            }
+        }
+        let (kept, acme) = (self.kept()?, self.settings.acme.as_ref());
+        let keep = acme.map(|acme| Keep::new(&self.settings.data, &acme.directory));
+        let next = kept.iter().filter(|kept| names.contains(&kept.name));
+        let from = next.filter_map(|kept| keep.as_ref()?.next_key(kept).ok()?).map(|next| next.from).max();
+        let date = date(from.unwrap_or_else(unix_now));
+        let names = names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        Ok(format!(
+            "The next keys for {names} are made. Where the zone is signed with DNSSEC, enter these records now, beside those \
+             that are there:\n\n{}\nThey must have been there for two of their lifetimes when certificates with the new keys \
+             are ordered, on {date}. Until then the present keys stay; afterwards sealpost dns records says which records \
+             can go. If somebody else may know a key do not wait: sealpost certificate renew --new-key --now",
+            zone(&records)
+        ))
     }
 
     fn read_chain(&self, file: &Path) -> Result<(Described, Vec<CertificateDer<'static>>), String> {

@@ -11,7 +11,9 @@ use crate::dkim;
 use futures_util::stream::{self, StreamExt};
 use net::acme::Proof;
 use net::dns::Resolver;
-use proto::discovery::dns::{self, Answer, Difference, Fault, Issuer, Kind, Means, Question, Wanted, Weight};
+use proto::discovery::dns::{
+    self, Answer, Data, Difference, Fault, Issuer, Kind, Means, Question, Wanted, Weight,
+};
 use proto::discovery::mta_sts;
 use proto::service::publish::Published;
 use std::io;
@@ -47,6 +49,18 @@ pub(super) async fn wishes(settings: &Settings, domain: &Domain, hoster: bool) -
         })
     });
     work.await.map_err(|error| format!("the records could not be worked out: {error}"))?
+}
+
+/// The records of keys that the domain's host does not have yet.
+pub(super) async fn coming(settings: &Settings, domain: &Domain) -> Result<Vec<Wanted>, String> {
+    let host = Published::new(&settings.model, &domain.name, &domain.policy).host;
+    let next = certificate::next_keys(settings, &host);
+    let mut records = wishes(settings, domain, false).await?.own;
+    records.retain(|wanted| match &wanted.record.data {
+        Data::Tlsa(_, _, _, digest) => next.iter().any(|next| next.as_slice() == digest.as_slice()),
+        _ => false,
+    });
+    Ok(records)
 }
 
 /// The records as text.
@@ -192,6 +206,7 @@ fn means(settings: &Settings, published: &Published, hoster: bool) -> Result<Mea
         // A digest of a certificate that is made for another name, or of a key that goes with its certificate, would
         // only break delivery.
         key_digests: certificates.map(|c| c.lasting.key_digests(&published.host)).unwrap_or_default(),
+        next_key_digests: certificate::next_keys(settings, &published.host),
         ca: authority(settings),
         dmarc_reports: settings.promises.dmarc_reports.clone(),
         tls_reports: settings.promises.tls_reports.clone(),
@@ -202,7 +217,7 @@ fn means(settings: &Settings, published: &Published, hoster: bool) -> Result<Mea
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proto::discovery::dns::{Data, Record};
+    use proto::discovery::dns::Record;
 
     #[tokio::test]
     async fn what_counts_only_with_a_proof_is_asked_for_it() {

@@ -162,8 +162,10 @@ pub enum Request {
     CertificateRenew {
         /// For which name; `None`: all that were ordered.
         name: Option<String>,
-        /// With a new key, also where keys stay.
+        /// With a new key, also where keys stay: its records are told first, and it is used when they can be in DNS.
         new_key: bool,
+        /// With the new key at once.
+        now: bool,
     },
     /// Checks the store.
     Check,

@@ -170,7 +170,9 @@ impl Operator {
                 asked.text(&self.settings.model, &policy).map_err(No).and_then(done)
             }
             Request::Flaws => self.flaws(),
-            Request::CertificateRenew { name, new_key } => self.renew_certificates(name, new_key),
+            Request::CertificateRenew { name, new_key, now } => {
+                self.renew_certificates(name, new_key, now).await
+            }
             Request::Check => self.check(pipe).await,
             Request::Import { address } => self.import(&address, pipe).await,
         }

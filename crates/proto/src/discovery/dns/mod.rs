@@ -122,6 +122,8 @@ pub struct Means {
     pub dkim: Vec<(String, String)>,
     /// Digests (SHA-256) of the public keys of the service's certificates.
     pub key_digests: Vec<[u8; 32]>,
+    /// Those of the keys that the next certificates will have.
+    pub next_key_digests: Vec<[u8; 32]>,
     /// The authority of the certificates.
     pub ca: Option<Issuer>,
     /// The address to which reports on forged mail go (DMARC).

@@ -168,15 +168,16 @@ pub(super) fn host_keys(list: &mut List, published: &Published, means: &Means) {
             places.push((&row.host, row.port));
         }
     }
+    let present = "Proves the key of the certificate (DANE); only where the zone is signed with DNSSEC.";
+    // RFC 7671 8.1: two of the records' lifetimes before the certificate.
+    let coming = "Proves the key of the next certificate (DANE), and must be there before that one comes.";
     for (host, port) in places {
-        for digest in &means.key_digests {
-            list.add(
-                Weight::Advised,
-                format!("_{port}._tcp.{host}"),
+        for (digests, why) in [(&means.key_digests, present), (&means.next_key_digests, coming)] {
+            for digest in digests {
                 // DANE-EE, the public key, SHA-256 (RFC 7671 5.1).
-                Data::Tlsa(3, 1, 1, digest.to_vec()),
-                "Proves the key of the certificate (DANE); only where the zone is signed with DNSSEC.",
-            );
+                let data = Data::Tlsa(3, 1, 1, digest.to_vec());
+                list.add(Weight::Advised, format!("_{port}._tcp.{host}"), data, why);
+            }
         }
     }
     if let Some(issuer) = &means.ca {

@@ -17,6 +17,7 @@ fn means() -> Means {
         addresses: vec!["192.0.2.25".parse().unwrap(), "2001:db8::25".parse().unwrap()],
         dkim: vec![("s1".into(), "v=DKIM1; k=rsa; p=QUJD".into())],
         key_digests: vec![[1; 32], [2; 32]],
+        next_key_digests: Vec::new(),
         ca: Some(Issuer {
             name: "ca.test".into(),
             account: Some("https://ca.test/acct/7".into()),
