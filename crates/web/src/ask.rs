@@ -83,7 +83,14 @@ impl Ask {
         Lang::ALL.into_iter().find(|lang| lang.code() == code)
     }
 
-    /// The mail address of the query's value `name`.
+    /// The mail address that a program sent as the query's value `name`. Some write a plus as it is (FairEmail), where
+    /// browsers write `%2B`; a space, which a plus would be in a form, is in no address that they send.
+    pub(crate) fn programs_address(&self, name: &str) -> Option<Result<Address, AddressError>> {
+        let (_, query) = self.target.split_once('?')?;
+        found(&programs_pairs(query), name).map(address)
+    }
+
+    /// The mail address of the query's value `name`, as a browser sends it.
     pub(crate) fn address(&self, name: &str) -> Option<Result<Address, AddressError>> {
         self.query(name).map(address)
     }
@@ -119,6 +126,11 @@ fn found<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
 fn pairs(octets: &[u8]) -> Vec<(String, String)> {
     let pairs = form_urlencoded::parse(octets).take(PAIRS_MAX);
     pairs.map(|(key, value)| (key.into_owned(), value.into_owned())).collect()
+}
+
+/// Pairs in which a plus is one.
+fn programs_pairs(query: &str) -> Vec<(String, String)> {
+    pairs(query.replace('+', "%2B").as_bytes())
 }
 
 /// The name in `Host` or `:authority`, without port, brackets kept.
@@ -168,5 +180,13 @@ mod tests {
         assert_eq!(found(&query, "emailaddress"), Some("a@b.test"));
         assert_eq!(found(&query, "x"), None);
         assert_eq!(found(&query, "bad"), Some("\u{fffd}"));
+    }
+
+    #[test]
+    fn a_plus_in_the_address_of_a_program_is_one() {
+        for written in ["ann+x@b.test", "ann%2Bx@b.test", "ann%2bx%40b.test"] {
+            let query = programs_pairs(&format!("a=1&emailaddress={written}"));
+            assert_eq!(found(&query, "emailaddress"), Some("ann+x@b.test"), "{written}");
+        }
     }
 }

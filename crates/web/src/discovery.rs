@@ -17,7 +17,7 @@ const NOT_OURS: &str = "This service has no configuration for that domain.";
 
 /// Thunderbird's autoconfig (draft-ietf-mailmaint-autoconfig); in clear without the address.
 pub(crate) fn autoconfig(web: &Inner, ask: &Ask) -> Answer {
-    let address = match ask.address("emailaddress").transpose() {
+    let address = match ask.programs_address("emailaddress").transpose() {
         Ok(address) => address,
         Err(_) => return Answer::plain(StatusCode::BAD_REQUEST, BAD_ADDRESS),
     };
@@ -56,7 +56,7 @@ pub(crate) fn autodiscover(web: &Inner, ask: &Ask) -> Answer {
 
 /// Outlook's JSON forms; the address stands in the path (v1.0) or in the query (v2).
 pub(crate) fn autodiscover_json(web: &Inner, ask: &Ask, in_path: Option<&str>) -> Answer {
-    let Some(Ok(address)) = in_path.or_else(|| ask.query("Email")).map(ask::address) else {
+    let Some(Ok(address)) = in_path.map(ask::address).or_else(|| ask.programs_address("Email")) else {
         return Answer::plain(StatusCode::BAD_REQUEST, BAD_ADDRESS);
     };
     let Some(published) = domain(web, ask, Some(&address)) else {

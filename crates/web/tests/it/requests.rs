@@ -3,6 +3,7 @@
 //! A file begins with `#` lines (who asks, and why so), then `over: https` or `over: http`, then what
 //! must hold of the answer: `status:`, `kind:`, `has:` (a piece of the body), `not:`, `to:` (Location);
 //! `{https}` stands for the port. Behind an empty line comes the request; `Content-Length: *` is filled in.
+//! What each file stands on is said in `tests/requests/README.md`.
 
 use crate::house::House;
 use proto::service::Protection;
@@ -14,6 +15,7 @@ async fn each_captured_request_has_its_answer() {
     let port = house.at(Protection::Implicit).port().to_string();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/requests");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "http"));
     files.sort();
     assert!(files.len() >= 12, "the requests are gone");
     for file in files {
