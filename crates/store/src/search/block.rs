@@ -16,12 +16,20 @@ use std::ops::ControlFlow;
 
 /// Messages in one block at most.
 pub(super) const BLOCK_MESSAGES_MAX: u32 = 16384;
-/// Of heads and terms. A block of another version counts as damaged, and so is made anew.
-const VERSION: u8 = 2;
-/// Octets of a part: a commit of one holds up no delivery.
-const PART_BYTES: usize = 256 << 10;
+/// Of heads and terms. A block of another version counts as damaged, and so is made anew; but for the one before, which says nothing of
+/// its parts' size.
+const VERSION: u8 = 3;
+const VERSION_OF_LARGE_PARTS: u8 = 2;
+const LARGE_PART_BYTES: u32 = 256 << 10;
+/// Octets of a part. Whoever looks for a key in the engine's table may compare it with a part's, and SQLite reads all of a row for that:
+/// so parts are small. In so many octets the row fills its overflow pages.
+const PART_BYTES: u32 = 17 << 10;
+/// No head names parts of fewer octets.
+const PART_BYTES_MIN: u32 = 1 << 10;
+/// Octets of parts in one commit, which hold up no delivery.
+const COMMIT_BYTES: usize = 256 << 10;
 /// Parts that are deleted in one commit.
-const DELETED_PARTS_MAX: usize = 16;
+const DELETED_PARTS_MAX: usize = 256;
 
 /// Which of a block's terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,6 +57,8 @@ pub(super) struct Head {
     pub(super) unsure: UidRanges,
     body: Stored,
     header: Stored,
+    /// Octets of each part but the last of a section.
+    part_bytes: u32,
 }
 
 /// A block that is not stored yet.
@@ -86,7 +96,7 @@ impl Head {
 
     fn part_count(&self, section: Section) -> u32 {
         let stored = if section == Section::Body { self.body } else { self.header };
-        stored.bytes.div_ceil(PART_BYTES as u64) as u32
+        stored.bytes.div_ceil(self.part_bytes.into()) as u32
     }
 
     /// All parts by number.
@@ -107,10 +117,18 @@ impl Head {
             Section::Body => (self.body, 0..body_parts),
             Section::Header => (self.header, body_parts..self.parts().end),
         };
-        let mut bytes = Vec::with_capacity(parts.len() * PART_BYTES);
-        for part in parts {
-            let found = snapshot.get(partition, &key::block_part(mailbox, self.number, part))?;
-            bytes.extend(found.ok_or_else(|| self.bad("a part is missing"))?);
+        let from = key::block_part(mailbox, self.number, parts.start);
+        let (mut bytes, mut next) = (Vec::new(), parts.start);
+        snapshot.scan(partition, &key::block_parts(mailbox), &from, &mut |key, value| {
+            if next == parts.end || key != key::block_part(mailbox, self.number, next) {
+                return Ok(ControlFlow::Break(()));
+            }
+            bytes.extend_from_slice(value);
+            next += 1;
+            Ok(if next == parts.end { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        if next != parts.end {
+            return Err(self.bad("a part is missing"));
         }
         if bytes.len() as u64 != stored.bytes || crc32fast::hash(&bytes) != stored.crc {
             return Err(self.bad("a checksum differs"));
@@ -140,6 +158,7 @@ impl Head {
         for stored in [self.body, self.header] {
             p.num(stored.bytes).raw(&stored.crc.to_le_bytes()).num(stored.extent);
         }
+        p.num(self.part_bytes.into());
         let crc = crc32fast::hash(p.so_far());
         p.raw(&crc.to_le_bytes()).done()
     }
@@ -151,7 +170,7 @@ impl Head {
             return Err(bad());
         }
         let (mut t, version) = Take::versions("head of a search block", row, VERSION)?;
-        if version != VERSION {
+        if version < VERSION_OF_LARGE_PARTS {
             return Err(bad());
         }
         let mut lists = [Vec::new(), Vec::new()];
@@ -169,11 +188,13 @@ impl Head {
             Ok::<_, Error>(Stored { bytes, crc, extent: t.num()? })
         };
         let (body, header) = (stored()?, stored()?);
+        let part_bytes = if version == VERSION { t.num32()? } else { LARGE_PART_BYTES };
         t.end()?;
         let [uids, unsure] = lists;
-        let head = Head { number, uids, unsure, body, header };
+        let head = Head { number, uids, unsure, body, header, part_bytes };
         let fits = |stored: Stored| stored.bytes <= 1 << 32;
         let whole = !head.uids.is_empty() && head.count() <= BLOCK_MESSAGES_MAX;
+        let whole = whole && part_bytes >= PART_BYTES_MIN;
         if whole && fits(body) && fits(header) { Ok(head) } else { Err(bad()) }
     }
 }
@@ -221,11 +242,11 @@ pub(super) fn write(
     };
     let [body, header] = [stored(&sections[0], &fresh.body), stored(&sections[1], &fresh.header)];
     let (uids, unsure) = (fresh.uids.clone(), fresh.unsure.clone());
-    let head = Head { number, uids, unsure, body, header };
-    let pieces = sections.iter().flat_map(|bytes| bytes.chunks(PART_BYTES));
+    let head = Head { number, uids, unsure, body, header, part_bytes: PART_BYTES };
+    let pieces = sections.iter().flat_map(|bytes| bytes.chunks(PART_BYTES as usize));
     let mut batch = Batch::default();
     for (part, piece) in (0..).zip(pieces) {
-        if batch.bytes() + piece.len() > PART_BYTES {
+        if batch.bytes() + piece.len() > COMMIT_BYTES {
             commit(engine, partition, std::mem::take(&mut batch))?;
         }
         batch.put(key::block_part(mailbox, number, part), piece.to_vec());
@@ -394,10 +415,12 @@ mod tests {
             unsure: vec![(4, 1)],
             body: stored(300),
             header: stored(5),
+            part_bytes: 17 << 10,
         };
         let row = head.encode();
         let (front, crc) = row.split_last_chunk::<4>().unwrap();
-        assert_eq!(front, [2, 2, 3, 2, 5, 1, 1, 4, 1, 0xac, 2, 1, 2, 3, 4, 2, 5, 1, 2, 3, 4, 2]);
+        let lists = [2, 3, 2, 5, 1, 1, 4, 1, 0xac, 2, 1, 2, 3, 4, 2, 5, 1, 2, 3, 4, 2];
+        assert_eq!(front, [&[3][..], &lists, &[0x80, 0x88, 1]].concat());
         assert_eq!(*crc, crc32fast::hash(front).to_le_bytes());
         assert_eq!(Head::decode(7, &row).unwrap(), head);
         assert_eq!((head.ends(), head.count()), ((3, 9), 3));
@@ -405,6 +428,12 @@ mod tests {
             let mut bad = row.clone();
             bad[at] ^= 1;
             assert!(matches!(Head::decode(7, &bad), Err(Error::Damaged(_))), "octet {at}");
+        }
+        let sealed = |front: &[u8]| [front, &crc32fast::hash(front).to_le_bytes()].concat();
+        let older = sealed(&[&[2][..], &lists].concat());
+        assert_eq!(Head::decode(7, &older).unwrap(), Head { part_bytes: 256 << 10, ..head });
+        for front in [[&[3][..], &lists, &[0]].concat(), [&[1][..], &lists].concat()] {
+            assert!(matches!(Head::decode(7, &sealed(&front)), Err(Error::Damaged(_))), "{front:?}");
         }
     }
 
