@@ -23,12 +23,20 @@ use unicode_normalization::char::decompose_compatible;
 /// searched for are both folded.
 #[must_use]
 pub fn fold(text: &str) -> String {
-    let mut out = Folded { bytes: Vec::with_capacity(text.len()), space: false };
+    let mut out = Vec::new();
+    fold_into(text, &mut out);
+    // Whole characters were put in; if ever not, they are mended rather than lost.
+    String::from_utf8(out).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
+}
+
+/// Appends the octets of what [`fold`] gives, without looking whether they are UTF-8, which they are if `out` was.
+pub fn fold_into(text: &str, out: &mut Vec<u8>) {
+    out.reserve(text.len());
+    let mut out = Folded { bytes: out, space: false };
     let mut rest = text;
     while !rest.is_empty() {
-        let ascii = rest.bytes().position(|b| !b.is_ascii()).unwrap_or(rest.len());
-        let (plain, after) = rest.split_at(ascii);
-        plain.bytes().for_each(|b| out.ascii(b));
+        let (plain, after) = rest.split_at(ascii_len(rest.as_bytes()));
+        out.ascii_run(plain.as_bytes());
         let mut chars = after.chars();
         while let Some(c) = chars.next() {
             decompose_compatible(title_case(c), |c| out.push(c));
@@ -38,36 +46,65 @@ pub fn fold(text: &str) -> String {
         }
         rest = chars.as_str();
     }
-    // Whole characters were put in; if ever not, they are mended rather than lost.
-    String::from_utf8(out.bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
 }
 
-struct Folded {
-    bytes: Vec<u8>,
+/// Octets that are looked at together; compilers make a few instructions of that.
+const RUN: usize = 16;
+
+/// How many octets at the beginning are ASCII.
+fn ascii_len(bytes: &[u8]) -> usize {
+    let (runs, _) = bytes.as_chunks::<RUN>();
+    let from = RUN * runs.iter().take_while(|run| run.is_ascii()).count();
+    bytes[from..].iter().position(|b| !b.is_ascii()).map_or(bytes.len(), |at| from + at)
+}
+
+struct Folded<'o> {
+    bytes: &'o mut Vec<u8>,
     /// White space was last.
     space: bool,
 }
 
-impl Folded {
-    fn ascii(&mut self, b: u8) {
-        // These are the ASCII characters that `char::is_whitespace` knows.
-        let white = matches!(b, b' ' | b'\t'..=b'\r');
-        if !white {
-            self.bytes.push(b.to_ascii_uppercase());
-        } else if !self.space {
-            self.bytes.push(b' ');
+impl Folded<'_> {
+    fn ascii_run(&mut self, plain: &[u8]) {
+        let (runs, rest) = plain.as_chunks::<RUN>();
+        for run in runs {
+            // Where spaces stand alone and there is no other white space, only letters change.
+            let other = run.iter().fold(false, |any, b| any | (b.wrapping_sub(b'\t') < 5));
+            let double = run.iter().zip(&run[1..]).fold(false, |any, pair| any | (pair == (&b' ', &b' ')));
+            if other || double || self.space && run[0] == b' ' {
+                self.some(run);
+            } else {
+                self.bytes.extend_from_slice(&run.map(|b| b.to_ascii_uppercase()));
+                self.space = run[RUN - 1] == b' ';
+            }
         }
-        self.space = white;
+        self.some(rest);
+    }
+
+    /// At most [`RUN`] octets of ASCII, without a branch for any of them.
+    fn some(&mut self, plain: &[u8]) {
+        let (mut folded, mut len) = ([0; RUN], 0);
+        for b in plain {
+            let (white, last) = (is_white(*b), std::mem::replace(&mut self.space, is_white(*b)));
+            folded[len % RUN] = if white { b' ' } else { b.to_ascii_uppercase() };
+            len += usize::from(!(white && last));
+        }
+        self.bytes.extend_from_slice(&folded[..len]);
     }
 
     fn push(&mut self, c: char) {
         if c.is_whitespace() {
-            self.ascii(b' ');
+            self.some(b" ");
         } else {
             self.bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
             self.space = false;
         }
     }
+}
+
+/// The ASCII characters that `char::is_whitespace` knows.
+fn is_white(b: u8) -> bool {
+    matches!(b, b' ' | b'\t'..=b'\r')
 }
 
 /// The simple titlecase mapping of Unicode, which is the simple uppercase mapping but for a few characters; the
@@ -173,6 +210,7 @@ fn decode(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn folding() {
@@ -195,6 +233,24 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(fold(text), folded, "{text}");
+        }
+    }
+
+    proptest! {
+        /// However long the runs of ASCII are, and wherever white space stands in them.
+        #[test]
+        fn folding_in_runs_is_folding_one_by_one(text in "[a-cXYZ09@`\\[{ \t\r\n\u{b}\u{1f}\u{fc}\u{a0}\u{2003}\u{fb01}]{0,120}|( ?[a-z]{1,9}){0,40}") {
+            let (mut folded, mut space) = (String::new(), false);
+            for c in text.chars() {
+                decompose_compatible(title_case(c), |c| {
+                    let white = c.is_whitespace();
+                    if !(white && space) {
+                        folded.push(if white { ' ' } else { c });
+                    }
+                    space = white;
+                });
+            }
+            prop_assert_eq!(fold(&text), folded);
         }
     }
 

@@ -51,23 +51,25 @@ impl<'a> Reading<'a> {
     /// The texts of the parts. False if a long one without white space had to be cut somewhere.
     pub(super) fn texts(&self, sink: Sink<'_>) -> Result<bool, Error> {
         let Some(gist) = Gist::read(&self.gist) else { return Ok(true) };
-        let mut whole = true;
+        let mut folding =
+            Folding { raw: String::new(), folded: Vec::new(), sink, whole: true, ended: false };
         for part in gist.parts().texts() {
-            let mut folding = Folding { raw: String::new(), sink, whole: true, ended: false };
+            folding.raw.clear();
             folding.part(self.bodies, &self.detail.body, &part)?;
-            whole &= folding.whole;
             if folding.ended {
                 break;
             }
         }
-        Ok(whole)
+        Ok(folding.whole)
     }
 
     /// The fields of the message's header and of its parts' headers, each as name, colon, space and decoded value.
     pub(super) fn headers(&self, sink: Sink<'_>) -> Result<(), Error> {
+        let mut line = Vec::new();
         let mut folded = |field: header::Field<'_>| {
             let name = String::from_utf8_lossy(field.name);
-            let mut line = text::fold(&format!("{name}: {}", text::header(field.value).trim())).into_bytes();
+            line.clear();
+            text::fold_into(&format!("{name}: {}", text::header(field.value).trim()), &mut line);
             line.push(SEPARATOR);
             sink(&line)
         };
@@ -114,6 +116,8 @@ fn octets(bodies: &Bodies, body: &BodyRef, range: Range<u64>, mut out: Vec<u8>) 
 /// Folds decoded text piece by piece.
 struct Folding<'s, 'f> {
     raw: String,
+    /// Room for a piece.
+    folded: Vec<u8>,
     sink: &'s mut (dyn FnMut(&[u8]) -> ControlFlow<()> + 'f),
     whole: bool,
     ended: bool,
@@ -135,9 +139,7 @@ impl Folding<'_, '_> {
         }
         decoder.finish(&mut self.raw);
         self.fold_ahead();
-        let mut last = text::fold(&self.raw).into_bytes();
-        last.push(SEPARATOR);
-        self.give(&last);
+        self.give(self.raw.len(), Some(SEPARATOR));
         Ok(())
     }
 
@@ -153,17 +155,17 @@ impl Folding<'_, '_> {
                     (end, end, false)
                 }
             };
-            let mut folded = text::fold(&self.raw[..end]).into_bytes();
-            if space {
-                folded.push(b' ');
-            }
+            self.give(end, space.then_some(b' '));
             self.raw.drain(..next);
-            self.give(&folded);
         }
     }
 
-    fn give(&mut self, piece: &[u8]) {
-        self.ended |= (self.sink)(piece).is_break();
+    /// Gives what is decoded up to there, folded, and then an octet.
+    fn give(&mut self, end: usize, then: Option<u8>) {
+        self.folded.clear();
+        text::fold_into(&self.raw[..end], &mut self.folded);
+        self.folded.extend(then);
+        self.ended |= (self.sink)(&self.folded).is_break();
     }
 }
 
