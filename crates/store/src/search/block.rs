@@ -404,6 +404,8 @@ pub(super) fn each(ranges: &[(u32, u32)]) -> impl Iterator<Item = u32> + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::search::builder::{Builder, Room};
+    use crate::search::distinct::Distinct;
 
     /// The bytes on the disk of every store there is: a change here needs a new version byte.
     #[test]
@@ -474,20 +476,19 @@ mod tests {
 
     /// Messages with words that hardly compress, so that a block has several parts.
     fn fresh(first: u32, count: u32) -> Fresh {
-        let (mut body, mut header) =
-            (crate::search::builder::Builder::default(), crate::search::builder::Builder::default());
-        let mut left = usize::MAX;
+        let (mut body, mut header) = (Builder::default(), Builder::default());
+        let (mut room, mut distinct) = (Room::default(), Distinct::default());
+        let mut add = |builder: &mut Builder, text: &[u8]| {
+            distinct.take(text, &mut text.len());
+            builder.add(text, &distinct, &mut room);
+        };
         for uid in first..first + count {
-            body.begin();
-            header.begin();
-            for n in 0..400u64 {
+            let word = |n: u64| {
                 let word = (u64::from(uid) << 20 | n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                body.add(
-                    format!("{word:x}{:x} ", word.rotate_left(29).wrapping_mul(n | 1)).as_bytes(),
-                    &mut left,
-                );
-            }
-            header.add(b"subject: all\n", &mut left);
+                format!("{word:x}{:x} ", word.rotate_left(29).wrapping_mul(n | 1))
+            };
+            add(&mut body, (0..400).map(word).collect::<String>().as_bytes());
+            add(&mut header, b"subject: all\n");
         }
         let (body, header) = (body.finish().unwrap(), header.finish().unwrap());
         Fresh { uids: vec![(first, count)], unsure: UidRanges::new(), body, header }

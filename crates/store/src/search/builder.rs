@@ -1,13 +1,15 @@
 //! The words of some documents while they are gathered, and searches in them.
 //!
 //! All words lie in one run of octets in the order of their first appearance, as in `terms`; for each document there are the numbers
-//! of its words. Nothing is sorted until a block is made of it.
+//! of its words. Nothing is sorted until a block is made of it. Most words of a text come in it more than once, and the tables of all
+//! mailboxes together are larger than what processors keep at hand: so a text's words are made [`Distinct`] first, in a table that is
+//! used again for each, and only these are looked up.
 
+use super::distinct::{self, Distinct, Word};
 use super::docs::{Docs, first_at_or_behind};
 use super::terms::{Assembler, Terms};
-use super::words::{SEPARATOR, words};
+use super::words::SEPARATOR;
 use memchr::memmem::Finder;
-use std::hash::{BuildHasher as _, RandomState};
 
 /// See above.
 #[derive(Debug)]
@@ -16,38 +18,34 @@ pub(super) struct Builder {
     words: Vec<u8>,
     /// Where the separator behind each word is.
     ends: Vec<u32>,
-    /// Of each word.
-    seen: Vec<Seen>,
-    /// Number of a word plus one, at the place that its hash names or behind. A power of two, at most three quarters full.
+    /// At the place that the low bits of its hash name, or behind: a word's number plus one in so many bits, the others of its hash
+    /// above them. A power of two, at most three quarters full.
     table: Vec<u32>,
-    /// Unknown to whoever sends mail, who could else choose words that fall on one place.
-    seed: u64,
-    /// The words of each document, and where they begin.
-    docs: Vec<u32>,
+    /// The words of each document, and where they begin: ascending numbers as gaps, less than 128 in an octet.
+    docs: Vec<u8>,
     starts: Vec<u32>,
 }
 
-/// What is asked of a word each time that it comes, close together.
-#[derive(Clone, Copy, Debug)]
-struct Seen {
-    hash: u32,
-    from: u32,
-    /// The last document that had it, plus one.
-    last: u32,
-    len: u32,
+/// What looking up takes, used again for each text.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    /// Bit `number` of words that were known.
+    known: Vec<u64>,
 }
 
 /// Places at the beginning.
 const TABLE_MIN: usize = 64;
+/// Words that are looked up together, so that what memory has to bring for them is under way at the same time.
+const TOGETHER: usize = 16;
+/// Lists grow by this part of their length: there are many, and what they hold for later is room that others want.
+const GROWTH: usize = 4;
 
 impl Default for Builder {
     fn default() -> Builder {
         Builder {
             words: vec![SEPARATOR],
             ends: Vec::new(),
-            seen: Vec::new(),
             table: vec![0; TABLE_MIN],
-            seed: RandomState::new().hash_one(0),
             docs: Vec::new(),
             starts: Vec::new(),
         }
@@ -55,30 +53,40 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// A new document begins: what is added from now on is in it.
-    pub(super) fn begin(&mut self) {
+    /// Adds a document with these words of a text.
+    pub(super) fn add(&mut self, text: &[u8], distinct: &Distinct, room: &mut Room) {
+        grow(&mut self.starts, 1);
         self.starts.push(self.docs.len() as u32);
-    }
-
-    /// A folded text of the document. Takes the octets of words that the document did not have yet from `left`; false if that
-    /// was not enough, and words are missing.
-    pub(super) fn add(&mut self, text: &[u8], left: &mut usize) -> bool {
-        let mut whole = true;
-        words(text, |word| {
-            if word.len() > *left {
-                whole = false;
-                return;
+        let fresh = self.ends.len() as u32;
+        room.known.resize(self.ends.len().div_ceil(64), 0);
+        for some in distinct.words().chunks(TOGETHER) {
+            let spans = self.spans(some);
+            for (word, (id, from, end)) in some.iter().zip(spans) {
+                let octets = word.of(text);
+                let found = match self.words.get(from as usize..end as usize) {
+                    Some(held) if held == octets => Some(id),
+                    _ => self.id(octets, word.hash),
+                };
+                if let Some(id) = found {
+                    room.known[(id / 64) as usize] |= 1 << (id % 64);
+                }
             }
-            let id = self.id(word);
-            let last = &mut self.seen[id as usize].last;
-            let document = self.starts.len() as u32;
-            if *last != document {
-                *last = document;
-                self.docs.push(id);
-                *left -= word.len();
+        }
+        grow(&mut self.docs, distinct.words().len() * 2);
+        let mut next = 0;
+        for (at, known) in room.known.iter_mut().enumerate() {
+            let mut known = std::mem::take(known);
+            while known != 0 {
+                let id = at as u32 * 64 + known.trailing_zeros();
+                known &= known - 1;
+                put_gap(&mut self.docs, id - next);
+                next = id + 1;
             }
-        });
-        whole
+        }
+        for id in fresh..self.ends.len() as u32 {
+            put_gap(&mut self.docs, id - next);
+            next = id + 1;
+        }
     }
 
     /// Documents.
@@ -89,11 +97,8 @@ impl Builder {
     /// Octets in memory, about.
     pub(super) fn bytes(&self) -> usize {
         self.words.capacity()
-            + 4 * (self.ends.capacity()
-                + self.table.capacity()
-                + self.docs.capacity()
-                + self.starts.capacity())
-            + size_of::<Seen>() * self.seen.capacity()
+            + self.docs.capacity()
+            + 4 * (self.ends.capacity() + self.table.capacity() + self.starts.capacity())
     }
 
     /// Documents of `wanted` with a word that matches `pattern`, in which a separator stands for the begin or end of a word.
@@ -111,9 +116,9 @@ impl Builder {
             word += 1;
         }
         if any {
-            let matches = |id: &u32| matched[(*id / 64) as usize] >> (id % 64) & 1 == 1;
+            let matches = |id: u32| matched[(id / 64) as usize] >> (id % 64) & 1 == 1;
             for doc in (0..self.count()).filter(|doc| wanted.has(*doc)) {
-                if self.document(doc).iter().any(matches) {
+                if self.document(doc).any(matches) {
                     found.set(doc);
                 }
             }
@@ -125,16 +130,16 @@ impl Builder {
     pub(super) fn finish(&self) -> Option<Terms> {
         // By word with a pass over the documents: these stay ascending within a word.
         let mut starts = vec![0u32; self.ends.len() + 1];
-        self.docs.iter().for_each(|id| starts[*id as usize + 1] += 1);
+        (0..self.count()).for_each(|doc| self.document(doc).for_each(|id| starts[id as usize + 1] += 1));
         let mut sum = 0;
         starts.iter_mut().for_each(|start| {
             sum += *start;
             *start = sum;
         });
-        let (mut postings, mut next) = (vec![0u32; self.docs.len()], starts.clone());
+        let (mut postings, mut next) = (vec![0u32; sum as usize], starts.clone());
         for doc in 0..self.count() {
             for id in self.document(doc) {
-                let at = &mut next[*id as usize];
+                let at = &mut next[id as usize];
                 postings[*at as usize] = doc;
                 *at += 1;
             }
@@ -150,53 +155,116 @@ impl Builder {
         Some(out.finish())
     }
 
-    fn document(&self, doc: u32) -> &[u32] {
+    /// The numbers of a document's words.
+    fn document(&self, doc: u32) -> Gaps<'_> {
         let from = self.starts[doc as usize] as usize;
         let end = self.starts.get(doc as usize + 1).map_or(self.docs.len(), |end| *end as usize);
-        &self.docs[from..end]
+        Gaps { octets: self.docs[from..end].iter(), next: 0 }
     }
 
     #[inline]
     fn word(&self, id: u32) -> &[u8] {
-        let seen = &self.seen[id as usize];
-        &self.words[seen.from as usize..(seen.from + seen.len) as usize]
+        let from = id.checked_sub(1).map_or(0, |before| self.ends[before as usize]) + 1;
+        &self.words[from as usize..self.ends[id as usize] as usize]
     }
 
-    /// The number of a word, a new one if it has none.
+    /// What each of some words most likely is: its number, and where its octets lie.
     #[inline]
-    fn id(&mut self, word: &[u8]) -> u32 {
-        let hash = hash(self.seed, word);
-        let mask = self.table.len() - 1;
-        let mut at = hash as usize & mask;
-        while let Some(id) = self.table[at].checked_sub(1) {
-            if self.seen[id as usize].hash == hash && self.word(id) == word {
-                return id;
-            }
-            at = (at + 1) & mask;
+    fn spans(&self, words: &[Word]) -> [(u32, u32, u32); TOGETHER] {
+        let (mut places, mut spans) = ([0; TOGETHER], [(0, 0, 0); TOGETHER]);
+        let mask = self.table.len() as u32 - 1;
+        for (place, word) in places.iter_mut().zip(words) {
+            *place = self.table[(word.hash & mask) as usize];
         }
-        let id = self.ends.len() as u32;
-        self.table[at] = id + 1;
-        self.seen.push(Seen { hash, from: self.words.len() as u32, last: 0, len: word.len() as u32 });
+        for (span, (place, word)) in spans.iter_mut().zip(places.iter().zip(words)) {
+            if let Some(id) = (place & mask).checked_sub(1)
+                && place & !mask == word.hash & !mask
+            {
+                let from = id.checked_sub(1).map_or(0, |before| self.ends[before as usize]) + 1;
+                *span = (id, from, self.ends[id as usize]);
+            }
+        }
+        spans
+    }
+
+    /// The number of a word; `None` if it gets a new one now.
+    fn id(&mut self, word: &[u8], hash: u32) -> Option<u32> {
+        let mask = self.table.len() as u32 - 1;
+        let mut at = (hash & mask) as usize;
+        while let Some(id) = (self.table[at] & mask).checked_sub(1) {
+            if self.table[at] & !mask == hash & !mask && self.word(id) == word {
+                return Some(id);
+            }
+            at = (at + 1) & mask as usize;
+        }
+        grow(&mut self.words, word.len() + 1);
         self.words.extend_from_slice(word);
+        grow(&mut self.ends, 1);
         self.ends.push(self.words.len() as u32);
         self.words.push(SEPARATOR);
+        // The number plus one is within the mask, for the table is not full.
+        self.table[at] = hash & !mask | self.ends.len() as u32;
         if self.ends.len() * 4 > self.table.len() * 3 {
-            self.grow();
+            self.grow_table();
         }
-        id
+        None
     }
 
-    fn grow(&mut self) {
-        let mask = self.table.len() * 2 - 1;
-        let mut table = vec![0; mask + 1];
-        for (id, seen) in (1..).zip(&self.seen) {
-            let mut at = seen.hash as usize & mask;
+    fn grow_table(&mut self) {
+        let mask = self.table.len() as u32 * 2 - 1;
+        let mut table = vec![0; mask as usize + 1];
+        let mut from = 1;
+        for (id, end) in (1..).zip(&self.ends) {
+            let hash = distinct::hash(&self.words[from..*end as usize]);
+            from = *end as usize + 1;
+            let mut at = (hash & mask) as usize;
             while table[at] != 0 {
-                at = (at + 1) & mask;
+                at = (at + 1) & mask as usize;
             }
-            table[at] = id;
+            table[at] = hash & !mask | id;
         }
         self.table = table;
+    }
+}
+
+/// Reads what [`put_gap`] wrote.
+struct Gaps<'a> {
+    octets: std::slice::Iter<'a, u8>,
+    next: u32,
+}
+
+impl Iterator for Gaps<'_> {
+    type Item = u32;
+
+    #[inline]
+    fn next(&mut self) -> Option<u32> {
+        let mut octet = *self.octets.next()?;
+        let (mut gap, mut shift) = (u32::from(octet & 0x7f), 0);
+        while octet >= 0x80 {
+            octet = *self.octets.next()?;
+            shift += 7;
+            gap |= u32::from(octet & 0x7f) << shift;
+        }
+        let id = self.next + gap;
+        self.next = id + 1;
+        Some(id)
+    }
+}
+
+#[inline]
+fn put_gap(docs: &mut Vec<u8>, mut gap: u32) {
+    while gap >= 0x80 {
+        docs.push(gap as u8 | 0x80);
+        gap >>= 7;
+    }
+    docs.push(gap as u8);
+}
+
+/// Makes room for so many more.
+#[inline]
+fn grow<T>(list: &mut Vec<T>, more: usize) {
+    if list.capacity() - list.len() < more {
+        list.reserve_exact(more.max(list.len() / GROWTH));
     }
 }
 
@@ -206,21 +274,4 @@ fn beginning(word: &[u8]) -> u64 {
     let len = word.len().min(8);
     first[..len].copy_from_slice(&word[..len]);
     u64::from_be_bytes(first)
-}
-
-#[inline]
-fn hash(seed: u64, word: &[u8]) -> u32 {
-    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mix = |state: u64, next: u64| {
-        let product = u128::from(state ^ next) * u128::from(seed ^ FACTOR | 1);
-        (product >> 64) as u64 ^ product as u64
-    };
-    let mut state = seed ^ word.len() as u64;
-    let (eights, rest) = word.as_chunks::<8>();
-    for eight in eights {
-        state = mix(state, u64::from_le_bytes(*eight));
-    }
-    let last = rest.iter().fold(0u64, |all, octet| all << 8 | u64::from(*octet));
-    let state = mix(state, last);
-    mix(state, FACTOR) as u32
 }

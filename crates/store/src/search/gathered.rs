@@ -1,7 +1,8 @@
 //! The words of some messages of one mailbox in memory, as they are gathered; a block is made of them.
 
 use super::block::{Fresh, Section};
-use super::builder::Builder;
+use super::builder::{Builder, Room};
+use super::distinct::Distinct;
 use super::docs::{Docs, UidRanges, push_uid};
 use super::read::Reading;
 use crate::blob::Bodies;
@@ -26,15 +27,13 @@ pub(super) struct Gathered {
 
 impl Gathered {
     /// Puts in what was read of a message; its UID is above all others.
-    pub(super) fn add(&mut self, uid: u32, heard: &Heard) {
-        self.body.begin();
-        self.header.begin();
+    pub(super) fn add(&mut self, uid: u32, heard: &mut Heard) {
         push_uid(&mut self.uids, uid);
-        let mut left = WORD_BYTES_MAX;
-        let fits = self.header.add(&heard.header, &mut left) && self.body.add(&heard.texts, &mut left);
-        if !fits || !heard.whole {
+        if !heard.whole {
             push_uid(&mut self.unsure, uid);
         }
+        self.header.add(&heard.header, &heard.header_words, &mut heard.room);
+        self.body.add(&heard.texts, &heard.text_words, &mut heard.room);
     }
 
     /// Messages.
@@ -69,25 +68,38 @@ impl Gathered {
 pub(super) struct Heard {
     header: Vec<u8>,
     texts: Vec<u8>,
+    header_words: Distinct,
+    text_words: Distinct,
     /// Nothing of it was left out.
     whole: bool,
+    room: Room,
 }
 
 impl Heard {
     #[cfg(test)]
     pub(super) fn of(header: &str, texts: &str) -> Heard {
-        Heard { header: header.into(), texts: texts.into(), whole: true }
+        let mut heard = Heard { header: header.into(), texts: texts.into(), ..Heard::default() };
+        heard.whole = heard.take_words();
+        heard
     }
 
     /// Reads a message, whose stored detail this is. What cannot be read now is read by the searches, which tell of it.
     pub(super) fn read(&mut self, bodies: &Bodies, uid: u32, stored: &[u8]) -> Result<(), Error> {
         self.header.clear();
         self.texts.clear();
-        self.whole = false;
-        match self.try_read(bodies, uid, stored) {
-            Err(Error::Damaged(_)) => Ok(()),
-            other => other.map(|whole| self.whole = whole),
-        }
+        self.whole = match self.try_read(bodies, uid, stored) {
+            Err(Error::Damaged(_)) => false,
+            other => other?,
+        };
+        self.whole &= self.take_words();
+        Ok(())
+    }
+
+    /// False if there were too many.
+    fn take_words(&mut self) -> bool {
+        let mut left = WORD_BYTES_MAX;
+        let header = self.header_words.take(&self.header, &mut left);
+        self.text_words.take(&self.texts, &mut left) && header
     }
 
     fn try_read(&mut self, bodies: &Bodies, uid: u32, stored: &[u8]) -> Result<bool, Error> {

@@ -372,7 +372,7 @@ impl Indexing<'_> {
             }
             let detail = snapshot.get(key::partition(self.account), &key::detail(self.mailbox, uid))?;
             heard.read(self.search.bodies(), uid, &detail.unwrap_or_default())?;
-            gathered.add(uid, &heard);
+            gathered.add(uid, &mut heard);
         }
         gathered.finish()
     }

@@ -51,8 +51,7 @@ impl<'a> Reading<'a> {
     /// The texts of the parts. False if a long one without white space had to be cut somewhere.
     pub(super) fn texts(&self, sink: Sink<'_>) -> Result<bool, Error> {
         let Some(gist) = Gist::read(&self.gist) else { return Ok(true) };
-        let mut folding =
-            Folding { raw: String::new(), folded: Vec::new(), sink, whole: true, ended: false };
+        let mut folding = Folding { raw: String::new(), folded: Vec::new(), sink, whole: true, ended: false };
         for part in gist.parts().texts() {
             folding.raw.clear();
             folding.part(self.bodies, &self.detail.body, &part)?;

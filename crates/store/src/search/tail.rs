@@ -134,7 +134,7 @@ impl Tail {
     }
 
     /// Adds a message above all others. True: there is something to be written now.
-    pub(super) fn add(&self, uid: u32, heard: &Heard) -> bool {
+    pub(super) fn add(&self, uid: u32, heard: &mut Heard) -> bool {
         let mut held = self.held();
         held.open.add(uid, heard);
         held.touched = Instant::now();
@@ -224,7 +224,7 @@ mod tests {
 
     fn add(tail: &Tail, uids: std::ops::Range<u32>) {
         for uid in uids {
-            tail.add(uid, &Heard::of("SUBJECT: S", &format!("WORD{uid} ")));
+            tail.add(uid, &mut Heard::of("SUBJECT: S", &format!("WORD{uid} ")));
         }
     }
 

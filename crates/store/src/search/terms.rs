@@ -327,7 +327,8 @@ impl Assembler {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::search::builder::Builder;
+    use crate::search::builder::{Builder, Room};
+    use crate::search::distinct::Distinct;
     use proptest::prelude::*;
 
     fn build(texts: &[String]) -> Terms {
@@ -335,10 +336,11 @@ mod tests {
     }
 
     fn gather(texts: &[String]) -> Builder {
-        let mut builder = Builder::default();
+        let (mut builder, mut room, mut distinct) =
+            (Builder::default(), Room::default(), Distinct::default());
         for text in texts {
-            builder.begin();
-            assert!(builder.add(text.as_bytes(), &mut usize::MAX.clone()));
+            assert!(distinct.take(text.as_bytes(), &mut usize::MAX.clone()));
+            builder.add(text.as_bytes(), &distinct, &mut room);
         }
         builder
     }

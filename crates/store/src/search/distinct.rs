@@ -1,0 +1,146 @@
+//! The different words of one text.
+
+use super::words::words;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::LazyLock;
+
+/// See above. Used again for each text, so that what it takes is at hand.
+#[derive(Debug, Default)]
+pub(super) struct Distinct {
+    /// In the order of their first appearance.
+    words: Vec<Word>,
+    /// Number of a word plus one, at the place that its hash names or behind. A power of two, at most half full.
+    table: Vec<u32>,
+}
+
+/// One of them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Word {
+    pub(super) hash: u32,
+    from: u32,
+    len: u32,
+}
+
+impl Word {
+    /// Its octets in the text.
+    #[inline]
+    pub(super) fn of(self, text: &[u8]) -> &[u8] {
+        &text[self.from as usize..(self.from + self.len) as usize]
+    }
+}
+
+/// Places at the beginning.
+const TABLE_MIN: usize = 4096;
+
+impl Distinct {
+    /// Takes the words of a folded text, and their octets from `left`; false if that was not enough, and words are missing.
+    /// The text has less than 4 GiB.
+    pub(super) fn take(&mut self, text: &[u8], left: &mut usize) -> bool {
+        // One large text does not make all that follow dear.
+        let places =
+            if self.words.len() * 16 < self.table.len() { self.table.len() / 2 } else { self.table.len() };
+        self.table.clear();
+        self.table.resize(places.max(TABLE_MIN), 0);
+        self.words.clear();
+        let mut whole = true;
+        let base = text.as_ptr().addr();
+        words(text, |word| {
+            let hash = hash(word);
+            let mask = self.table.len() - 1;
+            let mut at = hash as usize & mask;
+            while let Some(known) = self.table[at].checked_sub(1) {
+                let known = self.words[known as usize];
+                if known.hash == hash && known.of(text) == word {
+                    return;
+                }
+                at = (at + 1) & mask;
+            }
+            if word.len() > *left {
+                whole = false;
+                return;
+            }
+            *left -= word.len();
+            let from = word.as_ptr().addr() - base;
+            self.words.push(Word { hash, from: from as u32, len: word.len() as u32 });
+            self.table[at] = self.words.len() as u32;
+            if self.words.len() * 2 > self.table.len() {
+                self.grow();
+            }
+        });
+        whole
+    }
+
+    pub(super) fn words(&self) -> &[Word] {
+        &self.words
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let places = self.table.len() * 2;
+        self.table.clear();
+        self.table.resize(places, 0);
+        for (number, word) in (1..).zip(&self.words) {
+            let mut at = word.hash as usize & (places - 1);
+            while self.table[at] != 0 {
+                at = (at + 1) & (places - 1);
+            }
+            self.table[at] = number;
+        }
+    }
+}
+
+/// Unknown to whoever sends mail, who could else choose words that fall on one place.
+static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0));
+
+/// Of a word; the same one as long as the process runs.
+#[inline]
+pub(super) fn hash(word: &[u8]) -> u32 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let seed = *SEED;
+    let mix = |state: u64, next: u64| {
+        let product = u128::from(state ^ next) * u128::from(seed ^ FACTOR | 1);
+        (product >> 64) as u64 ^ product as u64
+    };
+    let mut state = seed ^ word.len() as u64;
+    let (eights, rest) = word.as_chunks::<8>();
+    for eight in eights {
+        state = mix(state, u64::from_le_bytes(*eight));
+    }
+    let last = rest.iter().fold(0u64, |all, octet| all << 8 | u64::from(*octet));
+    let state = mix(state, last);
+    mix(state, FACTOR) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn each_word_is_there_once(texts in proptest::collection::vec("([abc]{1,3}[ .]){0,60}", 1..4), many in 0u32..6000) {
+            let mut distinct = Distinct::default();
+            let many: String = (0..many).map(|n| format!("w{n} x{} ", n / 2)).collect();
+            for text in texts.iter().chain([&many]).chain(&texts) {
+                let mut expected: Vec<&str> = Vec::new();
+                let mut seen = std::collections::HashSet::new();
+                expected.extend(text.split([' ', '.']).filter(|word| !word.is_empty() && seen.insert(*word)));
+                let mut left = text.len();
+                prop_assert!(distinct.take(text.as_bytes(), &mut left));
+                let found: Vec<&str> =
+                    distinct.words().iter().map(|word| std::str::from_utf8(word.of(text.as_bytes())).unwrap()).collect();
+                prop_assert_eq!(text.len() - left, found.iter().map(|word| word.len()).sum::<usize>());
+                prop_assert_eq!(found, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_left_out_when_there_is_too_much() {
+        let (mut distinct, mut left) = (Distinct::default(), 4);
+        let text = b"abc abc abcd d abc e";
+        assert!(!distinct.take(text, &mut left));
+        let found: Vec<&[u8]> = distinct.words().iter().map(|word| word.of(text)).collect();
+        assert_eq!((found, left), (vec![&b"abc"[..], b"d"], 0));
+    }
+}
