@@ -79,7 +79,7 @@ pub struct Memory {
     pub column_bytes: u64,
     /// See [`Options::term_cache_bytes_max`].
     pub term_bytes: u64,
-    /// Octets of words of new messages: 64 MiB at most, and what one message more has.
+    /// Octets of words of new messages: 96 MiB at most, and what one message more has.
     pub tail_bytes: u64,
     /// New messages whose words are searched in memory, because they are in no block yet.
     pub tail_messages: u64,

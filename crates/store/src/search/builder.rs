@@ -64,7 +64,7 @@ impl Builder {
             for (word, (id, from, end)) in some.iter().zip(spans) {
                 let octets = word.of(text);
                 let found = match self.words.get(from as usize..end as usize) {
-                    Some(held) if held == octets => Some(id),
+                    Some(held) if distinct::same(held, octets) => Some(id),
                     _ => self.id(octets, word.hash),
                 };
                 if let Some(id) = found {

@@ -50,7 +50,7 @@ impl Distinct {
             let mut at = hash as usize & mask;
             while let Some(known) = self.table[at].checked_sub(1) {
                 let known = self.words[known as usize];
-                if known.hash == hash && known.of(text) == word {
+                if known.hash == hash && same(known.of(text), word) {
                     return;
                 }
                 at = (at + 1) & mask;
@@ -90,25 +90,54 @@ impl Distinct {
 }
 
 /// Unknown to whoever sends mail, who could else choose words that fall on one place.
-static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0));
+static SEEDS: LazyLock<[u64; 2]> = LazyLock::new(|| [0, 1].map(|n| RandomState::new().hash_one(n) | 1));
 
 /// Of a word; the same one as long as the process runs.
 #[inline]
 pub(super) fn hash(word: &[u8]) -> u32 {
-    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let seed = *SEED;
-    let mix = |state: u64, next: u64| {
-        let product = u128::from(state ^ next) * u128::from(seed ^ FACTOR | 1);
+    let [seed, other] = *SEEDS;
+    let mix = |left: u64, right: u64| {
+        let product = u128::from(left) * u128::from(right);
         (product >> 64) as u64 ^ product as u64
     };
     let mut state = seed ^ word.len() as u64;
-    let (eights, rest) = word.as_chunks::<8>();
-    for eight in eights {
-        state = mix(state, u64::from_le_bytes(*eight));
+    let (sixteens, _) = word.as_chunks::<SHORT>();
+    // The last octets are in what `ends` gives.
+    for sixteen in &sixteens[..word.len().saturating_sub(1) / SHORT] {
+        let (left, right) = ends(sixteen);
+        state = mix(left ^ state, right ^ other);
     }
-    let last = rest.iter().fold(0u64, |all, octet| all << 8 | u64::from(*octet));
-    let state = mix(state, last);
-    mix(state, FACTOR) as u32
+    let (left, right) = ends(&word[word.len().saturating_sub(SHORT)..]);
+    mix(mix(left ^ state, right ^ other) ^ state, seed ^ other | 1) as u32
+}
+
+/// Two words of the same hash are most likely the same.
+#[inline]
+pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    if one.len() <= SHORT { ends(one) == ends(other) } else { one == other }
+}
+
+/// Octets that are taken at once.
+const SHORT: usize = 16;
+
+/// All octets of at most [`SHORT`] in two numbers; of words that are equally long, different ones.
+#[inline]
+fn ends(word: &[u8]) -> (u64, u64) {
+    if let (Some(first), Some(last)) = (word.first_chunk(), word.last_chunk()) {
+        return (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+    }
+    if let (Some(first), Some(last)) = (word.first_chunk(), word.last_chunk()) {
+        return (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into());
+    }
+    match word {
+        [] => (0, 0),
+        // Of three octets at most: the first, the one in the middle, the last.
+        [first, .., last] => (u64::from(*first), u64::from(word[word.len() / 2]) << 8 | u64::from(*last)),
+        [only] => (u64::from(*only), 0),
+    }
 }
 
 #[cfg(test)]
@@ -131,6 +160,20 @@ mod tests {
                     distinct.words().iter().map(|word| std::str::from_utf8(word.of(text.as_bytes())).unwrap()).collect();
                 prop_assert_eq!(text.len() - left, found.iter().map(|word| word.len()).sum::<usize>());
                 prop_assert_eq!(found, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn words_that_differ_in_one_octet_are_not_the_same() {
+        for len in 1..100usize {
+            let word: Vec<u8> = (0..len as u8).collect();
+            assert!(same(&word, &word.clone()) && !same(&word, &word[1..]));
+            for at in 0..len {
+                let mut other = word.clone();
+                other[at] ^= 0x80;
+                assert!(!same(&word, &other), "{at} of {len}");
+                assert_ne!(hash(&word), hash(&other), "{at} of {len}: possible, and most unlikely");
             }
         }
     }

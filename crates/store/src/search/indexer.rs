@@ -184,13 +184,21 @@ impl Search {
 
     /// Writes what is full of its tail, mends what is damaged, and merges; with `patient`, that may be put off.
     fn index(&self, account: AccountId, mailbox: MailboxId, patient: bool) -> Result<(), Error> {
-        let _alone = self.shared.building.lock().unwrap_or_else(PoisonError::into_inner);
-        let highest = block::remove_orphans(self.engine(), key::search(account), mailbox)?;
+        let mut sound = self.shared.building.lock().unwrap_or_else(PoisonError::into_inner);
+        // A crash, an error or a panic leaves rows without a head, and then the mailbox is not among these.
+        let highest = match sound.remove(&(account.0, mailbox.0)) {
+            true => 0,
+            false => block::remove_orphans(self.engine(), key::search(account), mailbox)?,
+        };
+        self.shared.numbers.fetch_max(highest + 1, Ordering::Relaxed);
         let mut indexing = Indexing { search: self, account, mailbox, highest, patient };
         while indexing.step()? {
             if self.orders().stop {
                 break;
             }
+        }
+        if sound.len() < WAITING_MAX {
+            sound.insert((account.0, mailbox.0));
         }
         Ok(())
     }

@@ -173,8 +173,8 @@ struct Shared {
     /// There are blocks to be written; there are messages to be gathered.
     wake: Condvar,
     news: Condvar,
-    /// Who changes blocks holds it.
-    building: Mutex<()>,
+    /// Who changes blocks holds it: mailboxes in which no change was cut short since somebody looked.
+    building: Mutex<std::collections::HashSet<tail::Id>>,
     /// The next block gets this number, or a higher one.
     numbers: AtomicU64,
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Octets of all tails together: past that, gathering waits until something is written.
-pub(super) const TAILS_BYTES_MAX: usize = 64 << 20;
+pub(super) const TAILS_BYTES_MAX: usize = 96 << 20;
 /// A part is full with so many octets, or with as many messages as a block.
 const PART_BYTES_MAX: usize = 24 << 20;
 
@@ -98,25 +98,40 @@ impl Tails {
         closed
     }
 
-    /// Makes room from those that were not touched for longest: what has `least` messages is closed, and its mailbox is among those
-    /// that are returned; less is given up, and read by searches.
+    /// Makes room from the largest that have `least` messages, so that blocks are large: their open parts are closed, and these
+    /// mailboxes are returned. Where that is not enough, those that were not touched for longest are given up, and read by searches.
     pub(super) fn make_room(&self, least: u32) -> Vec<Id> {
-        let mut all: Vec<(Instant, Id, Arc<Tail>)> =
-            lock(&self.all).iter().map(|(id, tail)| (tail.held().touched, *id, tail.clone())).collect();
-        all.sort_unstable_by_key(|(touched, ..)| *touched);
+        let all: Vec<(Id, Arc<Tail>)> =
+            lock(&self.all).iter().map(|(id, tail)| (*id, tail.clone())).collect();
+        let (mut large, mut small) = (Vec::new(), Vec::new());
+        for (id, tail) in all {
+            let held = tail.held();
+            let (bytes, touched) = (held.bytes, held.touched);
+            let is_large = held.open.count() >= least || !held.full.is_empty();
+            drop(held);
+            if is_large { large.push((bytes, id, tail)) } else { small.push((touched, id, bytes)) }
+        }
+        large.sort_unstable_by_key(|(bytes, ..)| std::cmp::Reverse(*bytes));
+        small.sort_unstable_by_key(|(touched, ..)| *touched);
         let (mut room, mut closed) = (0, Vec::new());
-        for (_, id, tail) in all {
+        for (bytes, id, tail) in large {
             if room > TAILS_BYTES_MAX / 4 {
-                break;
+                return closed;
             }
+            room += bytes;
             let mut held = tail.held();
-            room += held.bytes;
+            // What was closed before is on its way.
             if held.open.count() >= least {
                 held.close();
                 closed.push(id);
-            } else if held.full.is_empty() {
-                self.forget(id);
             }
+        }
+        for (_, id, bytes) in small {
+            if room > TAILS_BYTES_MAX / 4 {
+                break;
+            }
+            room += bytes;
+            self.forget(id);
         }
         closed
     }
@@ -255,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn room_is_made_of_what_was_not_touched_for_longest() {
+    fn room_is_made_of_what_is_largest_and_has_enough() {
         let tails = Tails::default();
         let (few, many) = (tails.begin((1, 1), 0), tails.begin((1, 2), 0));
         add(&few, 1..3);

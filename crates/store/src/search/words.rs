@@ -129,15 +129,7 @@ fn runs<'t>(text: &'t [u8], mut run: impl FnMut(&'t [u8], usize, Kind)) {
         at += match kind {
             Kind::Apart => 1,
             Kind::ApartWide => PAIRED_BYTES.min(rest.len()),
-            Kind::Word | Kind::Look => {
-                // Most octets are decided by themselves.
-                let same = |(at, octet): &(usize, &u8)| match KIND[usize::from(**octet)] {
-                    Kind::Word => true,
-                    Kind::Look => matches!(self::kind(&rest[*at..]), Kind::Word),
-                    _ => false,
-                };
-                rest.iter().enumerate().take_while(same).count()
-            }
+            Kind::Word | Kind::Look => word_len(rest),
             Kind::Pairs => {
                 let chars = rest.chunks_exact(PAIRED_BYTES);
                 let many = chars.take_while(|c| matches!(self::kind(c), Kind::Pairs)).count();
@@ -148,6 +140,42 @@ fn runs<'t>(text: &'t [u8], mut run: impl FnMut(&'t [u8], usize, Kind)) {
             run(&text[from..at], from, kind);
         }
     }
+}
+
+/// Octets at the beginning that belong to a word; the first one does.
+#[inline]
+fn word_len(rest: &[u8]) -> usize {
+    let mut at = 0;
+    loop {
+        while let Some(eight) = rest.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+            let same = alphanumeric(u64::from_le_bytes(*eight));
+            at += same;
+            if same < 8 {
+                break;
+            }
+        }
+        // Beyond ASCII, and near the end, each octet is looked at.
+        match rest.get(at).map(|octet| KIND[usize::from(*octet)]) {
+            Some(Kind::Word) => at += 1,
+            Some(Kind::Look) if matches!(kind(&rest[at..]), Kind::Word) => at += 1,
+            _ => return at,
+        }
+    }
+}
+
+/// How many of eight octets, the lowest first, are ASCII letters or digits before one is not.
+#[inline]
+fn alphanumeric(eight: u64) -> usize {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * EACH;
+    // The high bit of each octet below 0x80 that is at least so much. What is taken from an octet is less than it has, so no
+    // octet borrows of its neighbour.
+    let least = |octets: u64, least: u8| (octets | HIGH) - u64::from(least) * EACH;
+    let lower = eight | 0x20 * EACH;
+    let letters = least(lower, b'a') & !least(lower, b'z' + 1);
+    let digits = least(eight, b'0') & !least(eight, b'9' + 1);
+    let others = !((letters | digits) & !eight) & HIGH;
+    (others.trailing_zeros() / 8) as usize
 }
 
 /// Of the character at the start of `rest`, which is not empty, or of the octet there within one.
@@ -229,7 +257,30 @@ mod tests {
         assert!(long.starts_with(&pieces[0]) && long.ends_with(pieces.last().unwrap()));
     }
 
+    #[test]
+    fn eight_octets_are_judged_as_each_is() {
+        for octet in 0..=255u8 {
+            for (at, others) in (0..8).flat_map(|at| [(at, b'a'), (at, 0xff), (at, b'9')]) {
+                let mut eight = [others; 8];
+                eight[..at].fill(b'Z');
+                eight[at] = octet;
+                let expected = eight.iter().take_while(|octet| octet.is_ascii_alphanumeric()).count();
+                assert_eq!(alphanumeric(u64::from_le_bytes(eight)), expected, "{eight:?}");
+            }
+        }
+    }
+
     proptest! {
+        /// Runs are found eight octets at a time as they are one by one.
+        #[test]
+        fn words_end_where_an_octet_says_so(text in "[aZ09@\\[`{/: \u{fc}\u{2014}\u{65e5}\u{3002}]{0,60}|[a-z]{1,30}\u{fc}[a-z]{0,30}[ ,]") {
+            let text = text.as_bytes();
+            for (at, _) in text.iter().enumerate().filter(|(at, _)| matches!(kind(&text[*at..]), Kind::Word)) {
+                let same = (at..text.len()).take_while(|at| matches!(kind(&text[*at..]), Kind::Word)).count();
+                prop_assert_eq!(word_len(&text[at..]), same);
+            }
+        }
+
         /// The index never overlooks: where the needle is in the text, a dictionary of its words holds all patterns.
         #[test]
         fn candidates_are_never_missed(

@@ -173,13 +173,25 @@ impl QuotedPrintable {
             }
             let end = memchr::memchr2(b'=', b'\n', piece).unwrap_or(piece.len());
             self.text(&piece[..end], out);
-            match piece.get(end) {
-                Some(b'=') => {
+            match piece.get(end..).unwrap_or_default() {
+                // Mostly an escape is whole and what it should be.
+                [b'=', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                    self.release(out);
+                    out.push(hex(*high) << 4 | hex(*low));
+                    piece = &piece[end + 3..];
+                    continue;
+                }
+                [b'=', b'\r', b'\n', ..] => {
+                    self.release(out);
+                    piece = &piece[end + 3..];
+                    continue;
+                }
+                [b'=', ..] => {
                     self.release(out);
                     self.escape = Some(Vec::new());
                 }
-                Some(_) => self.line_end(out),
-                None => {}
+                [_, ..] => self.line_end(out),
+                [] => {}
             }
             piece = piece.get(end + 1..).unwrap_or_default();
         }
