@@ -289,6 +289,13 @@ impl Bound {
         &self.listener
     }
 
+    /// The same with the port that it got: where the system chose one, rules and facts must name that.
+    #[must_use]
+    pub fn row(&self) -> Listener {
+        let port = self.addresses.first().map_or(self.listener.port, SocketAddr::port);
+        Listener { port, ..self.listener.clone() }
+    }
+
     /// The sockets alone.
     pub(crate) fn into_sockets(self) -> Vec<TcpListener> {
         self.sockets

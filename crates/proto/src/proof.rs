@@ -182,7 +182,7 @@ impl Authenticated {
         &self.address
     }
 
-    /// SASL mechanism name, or `USER` for the POP3 command pair.
+    /// SASL mechanism name, `USER` for passwords without SASL, or `Basic` for those of HTTP.
     #[must_use]
     pub fn mechanism(&self) -> &'static str {
         self.mechanism

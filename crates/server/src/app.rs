@@ -86,8 +86,10 @@ impl Settings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Doctor {
     /// Nobody.
-    #[default]
     Off,
+    /// People who have an account here, signed in.
+    #[default]
+    Accounts,
     /// Whoever asks, within the limits of the page.
     Everyone,
 }

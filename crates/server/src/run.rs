@@ -148,10 +148,7 @@ impl Running {
     }
 
     fn listen(&mut self, bound: Bound, means: Means, pages: Option<&Arc<dyn https::Handler>>) {
-        let mut listener = bound.listener().clone();
-        // Where the system chose a port, rules and facts must name that one.
-        listener.port = bound.addresses().first().map_or(listener.port, SocketAddr::port);
-        let listener = Arc::new(listener);
+        let listener = Arc::new(bound.row());
         for address in bound.addresses() {
             self.addresses.push((listener.clone(), *address));
         }

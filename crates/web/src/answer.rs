@@ -40,6 +40,8 @@ pub(crate) struct Answer {
     pub location: Option<String>,
     /// `Allow`.
     pub allow: Option<&'static [Method]>,
+    /// `WWW-Authenticate`.
+    pub challenge: Option<String>,
     /// `Retry-After`, in seconds.
     pub retry_seconds: Option<u64>,
     /// Offered to be kept under this name.
@@ -58,6 +60,7 @@ impl Answer {
             cache: Cache::Never,
             location: None,
             allow: None,
+            challenge: None,
             retry_seconds: None,
             file_name: None,
             by_language: false,

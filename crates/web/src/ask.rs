@@ -8,6 +8,7 @@ use http::{HeaderMap, Method, Request, header};
 use net::https::Peer;
 use proto::address::{Address, AddressError};
 use proto::guide::Lang;
+use proto::proof::Secret;
 
 /// Octets of a path and query that are looked at; longer ones name nothing of ours.
 const TARGET_BYTES_MAX: usize = 4096;
@@ -23,12 +24,16 @@ pub(crate) struct Ask {
     pub method: Method,
     /// The host that is asked, lower case, without port and final dot; empty if the request names none.
     pub host: String,
+    /// The same with its port, as it was asked.
+    authority: String,
     /// The path, percent-encoding decoded.
     pub path: String,
     /// Path and query as they came, for a redirect.
     pub target: String,
-    /// Fields of the header.
+    /// Fields of the header, without `Authorization`.
     pub fields: HeaderMap,
+    /// `Authorization`, which may hold a password.
+    pub authorization: Option<Secret>,
     /// The body.
     pub body: Bytes,
     query: Vec<(String, String)>,
@@ -36,8 +41,10 @@ pub(crate) struct Ask {
 
 impl Ask {
     pub(crate) fn new(peer: Peer, request: Request<Bytes>) -> Ask {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        let authorization = head.headers.remove(header::AUTHORIZATION);
         let named = head.fields_host().or_else(|| head.uri.authority().map(|name| name.as_str().to_owned()));
+        let named = named.unwrap_or_default();
         let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
         let (path, query) = match (target.len() <= TARGET_BYTES_MAX, target.split_once('?')) {
             (false, _) => ("/..", ""),
@@ -45,13 +52,15 @@ impl Ask {
             (true, None) => (target, ""),
         };
         Ask {
-            host: normal_host(&named.unwrap_or_default()),
+            host: normal_host(&named),
+            authority: named,
             path: percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned(),
             target: if target.len() <= TARGET_BYTES_MAX { target.to_owned() } else { "/".to_owned() },
             query: pairs(query.as_bytes()),
             peer,
             method: head.method,
             fields: head.headers,
+            authorization: authorization.map(|value| Secret::new(value.as_bytes())),
             body,
         }
     }
@@ -69,6 +78,26 @@ impl Ask {
     /// A field of the header as text.
     pub(crate) fn field(&self, name: header::HeaderName) -> &str {
         self.fields.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// Under TLS?
+    pub(crate) fn encrypted(&self) -> bool {
+        self.peer.security.is_encrypted()
+    }
+
+    /// Did a page of another site cause the request? Browsers send a password along with it all the same.
+    ///
+    /// `Sec-Fetch-Site` (Fetch Metadata) cannot be made up by a page; browsers that do not send it yet name the page in
+    /// `Origin`, at least where something is sent. Programs send neither, and nobody can make them ask.
+    pub(crate) fn is_from_elsewhere(&self) -> bool {
+        match self.fields.get("sec-fetch-site") {
+            // Typed, a bookmark or a mail program; or a page of ours.
+            Some(site) => site != "none" && site != "same-origin",
+            None => self.fields.get(header::ORIGIN).is_some_and(|origin| {
+                let page = origin.to_str().ok().and_then(|origin| origin.strip_prefix("https://"));
+                page.is_none_or(|page| !page.eq_ignore_ascii_case(&self.authority))
+            }),
+        }
     }
 
     /// The language for the reader: `?lang=` if it is one of ours, else what the browser says.

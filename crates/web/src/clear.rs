@@ -11,6 +11,9 @@ use crate::{Inner, discovery};
 use http::{Method, StatusCode};
 
 pub(crate) fn answer(web: &Inner, ask: &Ask) -> Answer {
+    if ask.authorization.is_some() {
+        server::session::web::exposed(&web.app, &ask.peer);
+    }
     match Route::of(&ask.path) {
         Some(route @ (Route::Challenge(_) | Route::Autoconfig)) => match (route, route.admits(&ask.method)) {
             (Route::Challenge(token), Admitted::Answer) => challenge(web, token),

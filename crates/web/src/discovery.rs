@@ -24,7 +24,7 @@ pub(crate) fn autoconfig(web: &Inner, ask: &Ask) -> Answer {
     let Some(published) = domain(web, ask, address.as_ref()) else {
         return Answer::plain(StatusCode::NOT_FOUND, NOT_OURS);
     };
-    let told = address.filter(|_| ask.peer.encrypted).map(|address| address.to_string());
+    let told = address.filter(|_| ask.encrypted()).map(|address| address.to_string());
     let cache = if told.is_some() { Cache::Never } else { Cache::Short };
     Answer::ok(kind::XML, discovery::autoconfig::render(&published, told.as_deref()), cache)
 }

@@ -31,7 +31,7 @@ pub(crate) fn dress(ask: &Ask, mut answer: Answer) -> Response<Body> {
         fields.insert(name, value);
     }
     fields.insert(header::CONTENT_SECURITY_POLICY, CONTENT_POLICY);
-    if ask.peer.encrypted && is_name(&ask.host) {
+    if ask.encrypted() && is_name(&ask.host) {
         fields.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT);
     }
     let cache = match answer.cache {
@@ -52,6 +52,9 @@ pub(crate) fn dress(ask: &Ask, mut answer: Answer) -> Response<Body> {
     }
     if let Some(value) = answer.allow.and_then(|methods| HeaderValue::from_str(&joined(methods)).ok()) {
         fields.insert(header::ALLOW, value);
+    }
+    if let Some(value) = answer.challenge.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
+        fields.insert(header::WWW_AUTHENTICATE, value);
     }
     if let Some(seconds) = answer.retry_seconds {
         fields.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -17,6 +17,7 @@ mod guide;
 mod headers;
 mod page;
 mod route;
+mod sign_in;
 mod words;
 
 use answer::Answer;
@@ -56,7 +57,7 @@ impl Web {
     /// The pages above this service. The certificates sign profiles.
     #[must_use]
     pub fn new(app: Arc<App>, certificates: Arc<Certificates>) -> Web {
-        let surgery = doctor::Surgery::of(app.settings.doctor);
+        let surgery = doctor::Surgery::of(&app.settings);
         Web::with_surgery(app, certificates, surgery)
     }
 
@@ -93,10 +94,10 @@ impl Handler for Web {
         let inner = self.inner.clone();
         Box::pin(async move {
             let ask = Ask::new(peer, request);
-            let answer = inner.answer(&ask);
+            let answer = inner.answer(&ask).await;
             tracing::debug!(
                 peer = %ask.peer.ends.peer.ip(),
-                encrypted = ask.peer.encrypted,
+                encrypted = ask.encrypted(),
                 method = %ask.method,
                 host = ask.host,
                 path = ask.path,
@@ -109,23 +110,23 @@ impl Handler for Web {
 }
 
 impl Inner {
-    fn answer(&self, ask: &Ask) -> Answer {
-        if !ask.peer.encrypted {
+    async fn answer(&self, ask: &Ask) -> Answer {
+        if !ask.encrypted() {
             return clear::answer(self, ask);
         }
         let Some(route) = Route::of(&ask.path) else { return page::not_found(self, ask) };
         match route.admits(&ask.method) {
-            route::Admitted::Answer => self.page(ask, route),
+            route::Admitted::Answer => self.page(ask, route).await,
             route::Admitted::Options => Answer::options(route.methods()),
             route::Admitted::No => Answer::method_not_allowed(route.methods()),
         }
     }
 
-    fn page(&self, ask: &Ask, route: Route<'_>) -> Answer {
+    async fn page(&self, ask: &Ask, route: Route<'_>) -> Answer {
         match route {
             Route::Front => page::front(self, ask),
             Route::Guide(path) => guide::answer(self, ask, path),
-            Route::Doctor => doctor::answer(self, ask),
+            Route::Doctor => doctor::answer(self, ask).await,
             Route::AppleForm => apple::form(self, ask),
             Route::AppleLink(token) => apple::link(self, ask, token),
             Route::AppleProfile(token) => apple::profile(self, ask, token),

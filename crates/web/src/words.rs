@@ -42,6 +42,10 @@ pub(crate) struct Words {
     pub missing_title: &'static str,
     pub missing: &'static str,
     pub failed: &'static str,
+    pub sign_in_title: &'static str,
+    pub sign_in: &'static str,
+    pub sign_in_denied: &'static str,
+    pub sign_in_too_old: &'static str,
 }
 
 /// The words of a language.
@@ -105,6 +109,11 @@ const EN: Words = Words {
     missing_title: "There is no such page",
     missing: "The address may be mistyped, or the page has moved.",
     failed: "The page cannot be shown. Please try again later.",
+    sign_in_title: "Sign in",
+    sign_in: "This page is for people who have a mailbox here. Your browser asks for your mail address and its password. \
+        They are used for this page alone.",
+    sign_in_denied: "The rules for your account do not let it sign in on these pages. Your provider can change that.",
+    sign_in_too_old: "The encryption of your browser is too old for your account. Please update the browser or its system.",
 };
 
 const DE: Words = Words {
@@ -148,6 +157,11 @@ const DE: Words = Words {
     missing_title: "Diese Seite gibt es nicht",
     missing: "Vielleicht ist die Adresse vertippt, oder die Seite ist umgezogen.",
     failed: "Die Seite kann nicht gezeigt werden. Bitte versuchen Sie es später noch einmal.",
+    sign_in_title: "Anmelden",
+    sign_in: "Diese Seite ist für Menschen, die hier ein Postfach haben. Ihr Browser fragt nach Ihrer E-Mail-Adresse und deren Passwort. \
+        Beides wird nur für diese Seite verwendet.",
+    sign_in_denied: "Die Regeln für Ihr Konto erlauben keine Anmeldung auf diesen Seiten. Ihr Anbieter kann das ändern.",
+    sign_in_too_old: "Die Verschlüsselung Ihres Browsers ist für Ihr Konto zu alt. Bitte aktualisieren Sie den Browser oder sein System.",
 };
 
 const EL: Words = Words {
@@ -191,6 +205,11 @@ const EL: Words = Words {
     missing_title: "Δεν υπάρχει τέτοια σελίδα",
     missing: "Ίσως η διεύθυνση έχει γραφτεί λάθος ή η σελίδα έχει μετακινηθεί.",
     failed: "Η σελίδα δεν μπορεί να εμφανιστεί. Δοκιμάστε ξανά αργότερα.",
+    sign_in_title: "Σύνδεση",
+    sign_in: "Αυτή η σελίδα είναι για όσους έχουν γραμματοκιβώτιο εδώ. Το πρόγραμμα περιήγησης ζητά τη διεύθυνση email σας και τον \
+        κωδικό της. Χρησιμοποιούνται μόνο για αυτή τη σελίδα.",
+    sign_in_denied: "Οι κανόνες για τον λογαριασμό σας δεν επιτρέπουν τη σύνδεση σε αυτές τις σελίδες. Ο πάροχός σας μπορεί να το αλλάξει.",
+    sign_in_too_old: "Η κρυπτογράφηση του προγράμματος περιήγησής σας είναι πολύ παλιά για τον λογαριασμό σας. Ενημερώστε το πρόγραμμα ή το σύστημά του.",
 };
 
 const ES: Words = Words {
@@ -234,6 +253,11 @@ const ES: Words = Words {
     missing_title: "Esta página no existe",
     missing: "Puede que la dirección esté mal escrita o que la página haya cambiado de lugar.",
     failed: "La página no se puede mostrar. Inténtelo de nuevo más tarde.",
+    sign_in_title: "Iniciar sesión",
+    sign_in: "Esta página es para quienes tienen un buzón aquí. El navegador pide su dirección de correo y su contraseña. \
+        Se usan solo para esta página.",
+    sign_in_denied: "Las reglas de su cuenta no le permiten iniciar sesión en estas páginas. Su proveedor puede cambiarlo.",
+    sign_in_too_old: "El cifrado de su navegador es demasiado antiguo para su cuenta. Actualice el navegador o su sistema.",
 };
 
 const FR: Words = Words {
@@ -277,4 +301,9 @@ const FR: Words = Words {
     missing_title: "Cette page n’existe pas",
     missing: "L’adresse est peut-être mal écrite, ou la page a changé de place.",
     failed: "La page ne peut pas être affichée. Veuillez réessayer plus tard.",
+    sign_in_title: "Connexion",
+    sign_in: "Cette page est réservée aux personnes qui ont une boîte aux lettres ici. Votre navigateur demande votre adresse e-mail et son \
+        mot de passe. Ils ne servent que pour cette page.",
+    sign_in_denied: "Les règles de votre compte ne lui permettent pas de se connecter sur ces pages. Votre fournisseur peut changer cela.",
+    sign_in_too_old: "Le chiffrement de votre navigateur est trop ancien pour votre compte. Mettez à jour le navigateur ou son système.",
 };

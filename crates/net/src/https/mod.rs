@@ -27,7 +27,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use pipe::Pipe;
 use proto::hello::{Alert, alert};
 use proto::proof::{How, Security};
-use proto::service::Protection;
+use proto::service::{Listener, Protection};
 use pulse::Pulse;
 use std::convert::Infallible;
 use std::future::Future;
@@ -102,10 +102,10 @@ impl Default for Limits {
 pub struct Peer {
     /// Addresses.
     pub ends: Ends,
-    /// Under TLS.
-    pub encrypted: bool,
-    /// The name asked for in the handshake, lower case, without trailing dot.
-    pub server_name: Option<String>,
+    /// The row of the service model.
+    pub listener: Arc<Listener>,
+    /// How the connection is protected.
+    pub security: Security,
 }
 
 /// Answers requests. The body of a request is whole and within the limit.
@@ -169,10 +169,10 @@ impl hyper::body::Body for Pieces {
 pub async fn serve(bound: Bound, handler: Arc<dyn Handler>, means: Means, limits: Limits) {
     // Every task holds a sender; the receiver wakes when all are gone.
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
-    let name = bound.listener().name.clone();
-    let encrypted = bound.listener().protection != Protection::Clear;
+    let listener = Arc::new(bound.row());
+    let name = listener.name.clone();
     let shutdown = means.shutdown.clone();
-    let lane = Arc::new(Lane { encrypted, handler, means, limits });
+    let lane = Arc::new(Lane { listener, handler, means, limits });
     for socket in bound.into_sockets() {
         let (lane, alive) = (lane.clone(), alive.clone());
         let (name, shutdown) = (name.clone(), shutdown.clone());
@@ -187,13 +187,17 @@ pub async fn serve(bound: Bound, handler: Arc<dyn Handler>, means: Means, limits
 
 /// What the connections of a listener share.
 struct Lane {
-    encrypted: bool,
+    listener: Arc<Listener>,
     handler: Arc<dyn Handler>,
     means: Means,
     limits: Limits,
 }
 
 impl Lane {
+    fn encrypted(&self) -> bool {
+        self.listener.protection != Protection::Clear
+    }
+
     fn admit(self: &Arc<Lane>, tcp: TcpStream, peer: SocketAddr, alive: &mpsc::Sender<()>) {
         let Ok(local) = tcp.local_addr() else { return };
         let ends = Ends { peer: listen::canonical(peer), local: listen::canonical(local) };
@@ -210,14 +214,14 @@ impl Lane {
             Err(limit) => {
                 let alert = alert(None, Alert::InternalError);
                 // On a fresh connection there is room for it; if not, the close says it.
-                let _ = tcp.try_write(if self.encrypted { &alert } else { BUSY });
+                let _ = tcp.try_write(if self.encrypted() { &alert } else { BUSY });
                 self.handler.turned_away(ends, limit);
             }
         }
     }
 
     async fn converse(self: Arc<Lane>, tcp: TcpStream, ends: Ends) {
-        let (stream, security) = if self.encrypted {
+        let (stream, security) = if self.encrypted() {
             match Box::pin(self.handshake(tcp, ends)).await {
                 Some(done) => done,
                 None => return,
@@ -229,9 +233,8 @@ impl Lane {
             let name = name.to_vec();
             return self.handler.other(&name, stream, security, ends).await;
         }
-        let server_name = security.tls().and_then(|tls| tls.server_name.clone());
         let version_2 = stream.alpn() == Some(b"h2");
-        let peer = Peer { ends, encrypted: self.encrypted, server_name };
+        let peer = Peer { ends, listener: self.listener.clone(), security };
         let pulse = Arc::new(Pulse::new(self.limits, self.means.limits.stall_seconds_max, !version_2));
         let pipe = TokioIo::new(Pipe::new(stream, pulse.clone(), self.means.limits));
         let requests = {

@@ -45,8 +45,9 @@ impl Handler for Site {
                 "/panic" => panic!("a handler that breaks"),
                 _ => {
                     let (path, body) = (request.uri().path(), request.body().len());
-                    let name = peer.server_name.as_deref().unwrap_or("-");
-                    Response::new(whole(format!("{path} {body} {} {name}", peer.encrypted)))
+                    let name = peer.security.tls().and_then(|tls| tls.server_name.as_deref());
+                    let (encrypted, name) = (peer.security.is_encrypted(), name.unwrap_or("-"));
+                    Response::new(whole(format!("{path} {body} {encrypted} {name}")))
                 }
             }
         })

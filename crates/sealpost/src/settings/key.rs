@@ -354,11 +354,12 @@ pub const KEYS: &[Key] = &[
         "The mail address to which other servers report where encryption failed on the way here (TLS-RPT, RFC 8460)."),
     key("pop3.login_delay", seconds(0, DAY), Value("\"0s\""), "\"0s\"",
         "Least time between two logins of one account (RFC 2449 6.5); \"0s\" sets none."),
-    key("web.doctor", Kind::Choice(&["off", "everyone"]), Value("\"off\""), "\"everyone\"",
+    key("web.doctor", Kind::Choice(&["off", "accounts", "everyone"]), Value("\"accounts\""), "\"everyone\"",
         "Who may have the connection to their mail, at any provider, examined on the page /doctor, as \"sealpost doctor\" \
-         does it. With \"everyone\" this machine connects to public mail servers that strangers name, at mail's ports \
-         alone, never to addresses inside, and only so often for one network and for all. No password is asked for. \
-         A choice for signed-in users alone comes with the account pages."),
+         does it: \"accounts\" is people who have a mailbox here, signed in with their address and password (the rules of \
+         their domain hold: where it names ports, the web's must be among them, and where no password may be sent there is \
+         no page). This machine then connects to public mail servers that they name, or with \"everyone\" strangers, at mail's \
+         ports alone, never to addresses inside, and only so often for one account, one network and all together."),
     key("password.argon2_memory", octets(8 * MIB, 4 * GIB), Value("\"19 MiB\""), "\"19 MiB\"",
         "Memory for one password hash (Argon2id). More makes stolen hashes costlier to guess. Holds for passwords \
          that are set from now on."),

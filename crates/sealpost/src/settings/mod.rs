@@ -235,8 +235,9 @@ impl Builder<'_, '_> {
             },
             promises: self.promises(),
             doctor: match self.text("web.doctor").as_deref() {
+                Some("off") => server::app::Doctor::Off,
                 Some("everyone") => server::app::Doctor::Everyone,
-                _ => server::app::Doctor::Off,
+                _ => server::app::Doctor::Accounts,
             },
             password: Password {
                 argon2_memory_kib: narrow(self.number("password.argon2_memory").unwrap_or(0) >> 10),

@@ -1,6 +1,6 @@
 //! curl: the web of the started program, both versions of HTTP, and each address at which clients look for settings.
 
-use crate::harness::{command, demo, run};
+use crate::harness::{Own, Server, command, demo, demo_of, run};
 
 /// curl for a name of the demo's domain: the status, HTTP's version and Location in one line, then the body.
 fn ask(name: &str, scheme: &str, path: &str, more: &[&str]) -> String {
@@ -70,4 +70,89 @@ fn in_clear_everything_else_is_elsewhere() {
         ["-sS", "--cacert", &server.ca, "--tlsv1.0", "--tls-max", "1.1", "--ciphers", "DEFAULT@SECLEVEL=0"];
     let said = run("curl", &[&old[..], &[url.as_str()]].concat());
     assert!(said.code == 35 && said.text.contains("protocol version"), "{}", said.text);
+}
+
+/// The status, and for 200 whether it is the doctor's page; `who` as curl's `-u` wants it.
+fn doctor(server: &Server, who: &str, more: &[&str]) -> String {
+    let url = format!("https://{}:{}/doctor?lang=en", server.host, server.port("https"));
+    let mut arguments = vec!["-sS", "--cacert", &server.ca, "-w", "\n%{http_code} %header{www-authenticate}"];
+    if !who.is_empty() {
+        arguments.extend(["-u", who]);
+    }
+    arguments.extend_from_slice(more);
+    arguments.push(&url);
+    let text = run("curl", &arguments).success();
+    let (page, status) = text.rsplit_once('\n').expect("curl writes a line behind the page");
+    assert_eq!(
+        page.contains("<form method=\"get\" action=\"/doctor\">"),
+        status.starts_with("200"),
+        "{text}"
+    );
+    status.trim_end().to_owned()
+}
+
+#[test]
+fn the_doctors_page_is_for_people_who_sign_in() {
+    let server = demo();
+    let user = server.user();
+    let right = format!("{}:{}", user.address, user.password);
+    let asked = "401 Basic realm=\"localhost\", charset=\"UTF-8\"";
+    // With --anyauth curl asks without the password first, as browsers do.
+    for more in [&["--http1.1"][..], &["--http2"], &["--anyauth"]] {
+        assert_eq!(doctor(server, &right, more), "200", "{more:?}");
+    }
+    for who in [
+        "",
+        &format!("{}:wrong", user.address),
+        "nobody@example.test:wrong",
+        "nobody@elsewhere.test:x",
+        "x:x",
+    ] {
+        assert_eq!(doctor(server, who, &[]), asked, "{who}");
+    }
+    let elsewhere = ["-d", "address=me@127.0.0.1", "-H", "Origin: https://evil.test"];
+    let url = format!("https://{}:{}/doctor?lang=en", server.host, server.port("https"));
+    let base = ["-sS", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", &server.ca, "-u", &right, &url];
+    assert_eq!(run("curl", &[&base[..], &elsewhere].concat()).success(), "403");
+    let fetched = ["-d", "address=me@127.0.0.1", "-H", "Sec-Fetch-Site: cross-site"];
+    assert_eq!(run("curl", &[&base[..], &fetched].concat()).success(), "403");
+    // In clear it is elsewhere, and nobody is asked for a password there.
+    let clear = format!("http://{}:{}/doctor", server.host, server.port("http"));
+    let head = run("curl", &["-sS", "-i", "-u", &right, &clear]).success();
+    assert!(head.starts_with("HTTP/1.1 301") && !head.to_lowercase().contains("www-authenticate"), "{head}");
+    assert!(!server.log().contains(&user.password), "a password is in the log");
+}
+
+#[test]
+fn accounts_and_rules_hold_on_the_doctors_page_too() {
+    let mut own = Own::prepare_on_web();
+    own.start();
+    let server = own.server();
+    let right = format!("a@example.test:{}", server.users[0].password);
+    let policy = |options: &[&str]| {
+        own.sealpost(&[&["domain", "policy", "example.test"][..], options].concat(), b"").success()
+    };
+    let status = || doctor(&server, &right, &[])[..3].to_owned();
+    assert_eq!(status(), "200");
+    own.sealpost(&["account", "disable", "a@example.test"], b"").success();
+    assert_eq!(status(), "401");
+    own.sealpost(&["account", "disable", "a@example.test", "--undo"], b"").success();
+    policy(&["--ports", &server.port("imaps").to_string()]);
+    assert_eq!(status(), "403");
+    policy(&["--ports", &server.port("https").to_string()]);
+    assert_eq!(status(), "200");
+    policy(&["--ports", "all", "--mechanisms", "SCRAM-SHA-256"]);
+    assert_eq!(status(), "403");
+    policy(&["--mechanisms", "all", "--tls-min", "1.3"]);
+    assert_eq!(doctor(&server, &right, &["--tls-max", "1.2"]), "403");
+    assert_eq!(status(), "200");
+    assert!(own.stop());
+    assert!(!own.log().contains("secret of a"), "a password is in the log");
+}
+
+#[test]
+fn where_no_password_may_be_sent_there_is_no_doctors_page() {
+    let server = demo_of("challenge-only");
+    let user = &server.users[0];
+    assert_eq!(doctor(&server, &format!("{}:{}", user.address, user.password), &[]), "404");
 }

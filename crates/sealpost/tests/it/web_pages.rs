@@ -1,7 +1,7 @@
 //! The pages in Chromium: axe finds nothing to complain about, on each kind of page in each language, in
 //! light and dark and on a narrow screen; nothing is blocked by our own policy, and no page needs a script.
 
-use crate::harness::{Server, demo, run_with, said};
+use crate::harness::{Server, User, demo, run_with, said};
 
 /// Visits what it is told on standard input, one URL a line, and prints a line for each violation.
 const VISITOR: &str = r#"
@@ -24,10 +24,11 @@ const axe = fs.readFileSync(load.resolve('axe-core/axe.min.js'), 'utf8');
     ['light', { colorScheme: 'light' }],
     ['dark', { colorScheme: 'dark', viewport: { width: 360, height: 640 } }],
   ]) {
-    const context = await browser.newContext({ ignoreHTTPSErrors: true, ...options });
+    const httpCredentials = { username: process.argv[3], password: process.argv[4] };
+    const context = await browser.newContext({ ignoreHTTPSErrors: true, httpCredentials, ...options });
     const page = await context.newPage();
     let blocked = [];
-    page.on('console', m => { if (m.type() === 'error' && !/404|400/.test(m.text())) blocked.push(m.text()); });
+    page.on('console', m => { if (m.type() === 'error' && !/404|400|401/.test(m.text())) blocked.push(m.text()); });
     for (const url of urls) {
       const answer = await page.goto(url);
       pages++;
@@ -79,7 +80,7 @@ fn axe_finds_nothing() {
 
 fn visit(server: &Server, lang: &str) {
     let start = format!("https://{}:{}", server.host, server.port("https"));
-    let user = &server.users[0].address;
+    let User { address: user, password } = &server.users[0];
     let mut urls: Vec<String> = [
         "/",
         "/guide",
@@ -90,6 +91,7 @@ fn visit(server: &Server, lang: &str) {
         "/guide/thunderbird",
         "/guide/outlook/switch",
         "/guide/apple-mail-ios/pop3",
+        "/doctor",
         "/nothing",
         "/apple/00000000000000000000000000000000",
     ]
@@ -104,7 +106,7 @@ fn visit(server: &Server, lang: &str) {
     let modules = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/clients/node_modules");
     let home = dir.path().display().to_string();
     let input = urls.join("\n");
-    let output = run_with("node", &[&script, modules, user], input.as_bytes(), &[("HOME", &home)]);
+    let output = run_with("node", &[&script, modules, user, password], input.as_bytes(), &[("HOME", &home)]);
     let text = said(&output).success();
     for line in text.lines() {
         let bad =

@@ -147,6 +147,16 @@ pub enum Refused {
     Temporary,
 }
 
+/// How facts, logs and proofs name a password that comes without SASL: after POP3's command, which stands for
+/// IMAP's LOGIN too, or HTTP's scheme (RFC 7617).
+#[must_use]
+pub fn sent_with(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Web => "Basic",
+        Protocol::Smtp | Protocol::Submission | Protocol::Lmtp | Protocol::Pop3 | Protocol::Imap => "USER",
+    }
+}
+
 /// The service; clones share it.
 #[derive(Clone)]
 pub struct Auth(Arc<Inner>);
@@ -237,7 +247,7 @@ impl Auth {
         self.admit(context, user, mechanism.name())
     }
 
-    /// POP3's USER and PASS.
+    /// A name and a password as they are: POP3's USER and PASS, IMAP's LOGIN, Basic of HTTP.
     pub async fn login(
         &self,
         context: &Context,
@@ -247,7 +257,7 @@ impl Auth {
         if !self.password(context, user, password).await? {
             return Err(Refused::Credentials);
         }
-        self.admit(context, user, "USER")
+        self.admit(context, user, sent_with(context.protocol))
     }
 
     fn admit(

@@ -112,10 +112,11 @@ impl Exchange {
 
     async fn password(&mut self, place: Place<'_>, user: String, password: Secret) -> Login {
         let context = self.context(place);
+        let word = auth::sent_with(context.protocol);
         match place.app.auth.login(context, &user, password).await {
             Ok(who) => succeed(place, who),
-            Err(Refused::Credentials) => fail(place, Failure::Credentials, "USER", &user),
-            Err(Refused::Temporary) => fail(place, Failure::Temporary, "USER", &user),
+            Err(Refused::Credentials) => fail(place, Failure::Credentials, word, &user),
+            Err(Refused::Temporary) => fail(place, Failure::Temporary, word, &user),
         }
     }
 
@@ -191,7 +192,7 @@ fn succeed(place: Place<'_>, who: Authenticated) -> Login {
 }
 
 fn deny(place: Place<'_>, who: &Authenticated, denied: Denied) -> Login {
-    let sent = matches!(who.mechanism(), "PLAIN" | "LOGIN" | "USER");
+    let sent = matches!(who.mechanism(), "PLAIN" | "LOGIN" | "USER" | "Basic");
     let outcome = match denied {
         Denied::Clear if sent => Outcome::NeedsTlsExposed,
         Denied::Clear => Outcome::NeedsTls,

@@ -4,6 +4,7 @@ pub mod imap;
 pub mod login;
 pub mod pop3;
 pub mod smtp;
+pub mod web;
 
 use net::drive::Ends;
 use proto::service::Listener;

@@ -4,9 +4,10 @@
 //! streamed: what is being done while it is done, then the answer. `format=json` gives the answer for programs.
 //!
 //! What must hold: nobody is led to addresses inside or to other ports than mail's ([`doctor::Scope::Public`] holds
-//! it after resolution; here it is always set), and no answer tells which inside addresses there are; no password is taken; how
-//! often and how many at a time is limited ([`Limits`]); an examination ends with the client that asked for it. All that is shown
-//! may be strangers' words and is escaped.
+//! it after resolution; here it is always set), and no answer tells which inside addresses there are; no password is taken for an
+//! examination; how often and how many at a time is limited ([`Limits`]); an examination ends with the client that asked for
+//! it; where people sign in, no other site's page can have anything examined in their name. All that is shown may be strangers'
+//! words and is escaped.
 
 mod limits;
 mod question;
@@ -19,6 +20,7 @@ use crate::Inner;
 use crate::answer::{Answer, kind};
 use crate::ask::Ask;
 use crate::page::{self, Layout};
+use crate::sign_in;
 use askama::Template;
 use bytes::Bytes;
 use doctor::lookup::Endpoints;
@@ -54,25 +56,36 @@ pub struct Surgery {
     endpoints: Endpoints,
     examination: doctor::Limits,
     door: Door,
+    /// Only for people who sign in.
+    accounts: bool,
 }
 
 impl Surgery {
-    /// As the operator wants it.
+    /// As the operator wants it. Where no password may be sent, nobody can sign in on a page.
     #[must_use]
-    pub fn of(setting: app::Doctor) -> Option<Surgery> {
-        match setting {
-            app::Doctor::Off => None,
-            app::Doctor::Everyone => match Resolver::system(RESOLVE_MAX) {
-                Ok(resolver) => Some(Surgery::new(resolver, Limits::default())),
-                Err(failed) => {
-                    tracing::error!(%failed, "the page /doctor is not served: the operator must mend the system's resolver");
-                    None
-                }
-            },
+    pub fn of(settings: &app::Settings) -> Option<Surgery> {
+        let accounts = match settings.doctor {
+            app::Doctor::Off => return None,
+            app::Doctor::Accounts if !settings.model.password_sent => return None,
+            app::Doctor::Accounts => true,
+            app::Doctor::Everyone => false,
+        };
+        match Resolver::system(RESOLVE_MAX) {
+            Ok(resolver) => Some(Surgery { accounts, ..Surgery::new(resolver, Limits::default()) }),
+            Err(failed) => {
+                tracing::error!(%failed, "the page /doctor is not served: the operator must mend the system's resolver");
+                None
+            }
         }
     }
 
-    /// With this resolver and these limits.
+    /// The same for people who sign in.
+    #[must_use]
+    pub fn for_accounts(self) -> Surgery {
+        Surgery { accounts: true, ..self }
+    }
+
+    /// For everyone, with this resolver and these limits.
     #[must_use]
     pub fn new(resolver: Resolver, limits: Limits) -> Surgery {
         Surgery {
@@ -80,6 +93,7 @@ impl Surgery {
             endpoints: Endpoints::default(),
             examination: doctor::Limits::default(),
             door: Door::new(limits),
+            accounts: false,
         }
     }
 }
@@ -95,17 +109,41 @@ struct DoctorPage {
     layout: Layout,
     words: &'static Words,
     typed: Typed,
-    mistake: Option<Mistyped>,
+    note: Option<Note>,
     clients: Vec<guide::Client>,
     /// The answer follows.
     asked: bool,
     cut: &'static str,
 }
 
+impl DoctorPage {
+    fn is_mistaken(&self) -> bool {
+        matches!(self.note, Some(Note::Mistake(_)))
+    }
+}
+
+/// What is said above the form.
+enum Note {
+    Mistake(Mistyped),
+    /// Another site's page asks.
+    Elsewhere,
+}
+
 /// The form, and what is asked with it.
-pub(crate) fn answer(web: &Inner, ask: &Ask) -> Answer {
+pub(crate) async fn answer(web: &Inner, ask: &Ask) -> Answer {
     let Some(surgery) = &web.surgery else { return page::not_found(web, ask) };
     let typed = Typed::read(ask);
+    let mut account = None;
+    if surgery.accounts {
+        // Before the password is looked at: the browser sends it along, whoever makes it ask.
+        if ask.is_from_elsewhere() && !(typed.is_empty() && ask.method != Method::POST) {
+            return elsewhere(web, ask, typed);
+        }
+        match sign_in::who(web, ask).await {
+            Ok(who) => account = Some(who.account()),
+            Err(answer) => return answer,
+        }
+    }
     // Whoever asks for the header alone has nothing examined.
     if typed.is_empty() || ask.method == Method::HEAD {
         return form(web, ask, typed, None);
@@ -114,9 +152,9 @@ pub(crate) fn answer(web: &Inner, ask: &Ask) -> Answer {
     let question = match typed.question(ask.lang(), surgery.examination, surgery.endpoints.clone()) {
         Ok(question) => question,
         Err(mistake) if json => return Answer::plain(StatusCode::BAD_REQUEST, mistake),
-        Err(mistake) => return form(web, ask, typed, Some(mistake)),
+        Err(mistake) => return form(web, ask, typed, Some(Note::Mistake(mistake))),
     };
-    let place = match surgery.door.enter(ask.peer.ends.peer.ip()) {
+    let place = match surgery.door.enter(ask.peer.ends.peer.ip(), account) {
         Ok(place) => place,
         Err(seconds) => return later(web, ask, json, seconds),
     };
@@ -138,11 +176,24 @@ pub(crate) fn answer(web: &Inner, ask: &Ask) -> Answer {
 }
 
 /// The form alone.
-fn form(web: &Inner, ask: &Ask, typed: Typed, mistake: Option<Mistyped>) -> Answer {
-    let status = if mistake.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-    let general = typed.is_empty() && ask.method != Method::POST;
-    let answer = page::html(status, whole(web, ask, typed, mistake, false).render());
+fn form(web: &Inner, ask: &Ask, typed: Typed, note: Option<Note>) -> Answer {
+    let status = match note {
+        Some(Note::Mistake(_)) => StatusCode::BAD_REQUEST,
+        Some(Note::Elsewhere) if ask.method == Method::POST => StatusCode::FORBIDDEN,
+        Some(Note::Elsewhere) | None => StatusCode::OK,
+    };
+    let accounts = web.surgery.as_ref().is_some_and(|surgery| surgery.accounts);
+    let general = !accounts && typed.is_empty() && ask.method != Method::POST;
+    let answer = page::html(status, whole(web, ask, typed, note, false).render());
     if general { page::general(answer, ask) } else { answer }
+}
+
+/// Another site's page asks: nothing is examined, but a person who followed a link finds the question in the form.
+fn elsewhere(web: &Inner, ask: &Ask, typed: Typed) -> Answer {
+    match typed.json {
+        true => Answer::plain(StatusCode::FORBIDDEN, "Pages of other sites may not ask this."),
+        false => form(web, ask, typed, Some(Note::Elsewhere)),
+    }
 }
 
 /// The page around the answer: what stands before and behind it.
@@ -160,10 +211,10 @@ fn frame(web: &Inner, ask: &Ask, typed: Typed) -> Result<(String, String), Box<A
     }
 }
 
-fn whole(web: &Inner, ask: &Ask, typed: Typed, mistake: Option<Mistyped>, asked: bool) -> DoctorPage {
+fn whole(web: &Inner, ask: &Ask, typed: Typed, note: Option<Note>, asked: bool) -> DoctorPage {
     let words = words::words(ask.lang());
     let layout = Layout::new(web, ask, words.title);
-    DoctorPage { layout, words, typed, mistake, clients: guide::clients(ask.lang()), asked, cut: CUT }
+    DoctorPage { layout, words, typed, note, clients: guide::clients(ask.lang()), asked, cut: CUT }
 }
 
 /// A limit is reached.

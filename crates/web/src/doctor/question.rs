@@ -16,7 +16,7 @@ pub(super) struct Typed {
     pub reading: Row,
     pub sending: Row,
     /// Settings in the words of `sealpost doctor --now`, from a link.
-    now: Vec<String>,
+    pub now: Vec<String>,
     pub json: bool,
 }
 

@@ -44,6 +44,7 @@ pub(super) struct Words {
     pub took: &'static str,
     pub busy_title: &'static str,
     pub busy: &'static str,
+    pub elsewhere: &'static str,
 }
 
 /// The words of a language.
@@ -91,6 +92,7 @@ const EN: Words = Words {
     took: "It took {} ms.",
     busy_title: "Please come back in a moment",
     busy: "Too many examinations were asked for. Please try again in {} seconds.",
+    elsewhere: "This question came from another page. If it is yours, choose “Examine”.",
 };
 
 const DE: Words = Words {
@@ -134,6 +136,7 @@ const DE: Words = Words {
     took: "Es dauerte {} ms.",
     busy_title: "Bitte kommen Sie gleich wieder",
     busy: "Es wurden zu viele Untersuchungen verlangt. Bitte versuchen Sie es in {} Sekunden noch einmal.",
+    elsewhere: "Diese Frage kam von einer anderen Seite. Wenn es Ihre ist, wählen Sie „Untersuchen“.",
 };
 
 const EL: Words = Words {
@@ -176,6 +179,7 @@ const EL: Words = Words {
     took: "Διήρκεσε {} ms.",
     busy_title: "Παρακαλούμε επιστρέψτε σε λίγο",
     busy: "Ζητήθηκαν πάρα πολλές εξετάσεις. Παρακαλούμε δοκιμάστε ξανά σε {} δευτερόλεπτα.",
+    elsewhere: "Αυτή η ερώτηση ήρθε από άλλη σελίδα. Αν είναι δική σας, επιλέξτε «Εξέταση».",
 };
 
 const ES: Words = Words {
@@ -218,6 +222,7 @@ const ES: Words = Words {
     took: "Tardó {} ms.",
     busy_title: "Vuelva dentro de un momento",
     busy: "Se han pedido demasiados exámenes. Vuelva a intentarlo dentro de {} segundos.",
+    elsewhere: "Esta pregunta vino de otra página. Si es suya, elija «Examinar».",
 };
 
 const FR: Words = Words {
@@ -261,4 +266,5 @@ const FR: Words = Words {
     took: "Cela a pris {} ms.",
     busy_title: "Revenez dans un instant",
     busy: "Trop d’examens ont été demandés. Veuillez réessayer dans {} secondes.",
+    elsewhere: "Cette question vient d’une autre page. Si c’est la vôtre, choisissez « Examiner ».",
 };

@@ -1,24 +1,29 @@
 //! A service with pages, in a directory of its own, and a client that says exactly the octets of a test.
 
 use net::authority::{Authority, KeyKind};
+use proto::proof::{AccountId, Secret};
 use proto::service::policy::DomainPolicy;
 use proto::service::preset::Preset;
 use proto::service::{Model, Protection, Protocol};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use server::app::{MailSettings, Settings};
-use server::auth::password::Cost;
+use server::auth::password::{self, Cost, Wanted};
 use server::run::Running;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use store::system::directory::Domain;
+use store::system::directory::{AccountRecord, CredentialKind, Domain};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 pub const HOST: &str = "mail.hoster.test";
+/// What all accounts of a test have.
+pub const PASSWORD: &str = "pa:ss wörd";
+
+const CHEAP: Cost = Cost { argon2_memory_kib: 8, argon2_passes: 1, argon2_lanes: 1, scram_iterations: 4096 };
 
 pub struct House {
     pub directory: tempfile::TempDir,
@@ -55,6 +60,38 @@ impl House {
             .with_root_certificates(roots)
             .with_no_client_auth();
         House { directory, authority, running, client: Arc::new(client) }
+    }
+
+    /// Gives somebody an account, with [`PASSWORD`].
+    pub async fn add(&self, address: &str, enabled: bool) -> AccountId {
+        let wanted = Wanted { kind: CredentialKind::Main, cram_md5: false, created: 0, expires: None };
+        let credentials = password::new(&Secret::new(PASSWORD), &wanted, &CHEAP).unwrap();
+        let record = AccountRecord {
+            id: AccountId(0),
+            address: address.to_owned(),
+            name: String::new(),
+            enabled,
+            quota_bytes: None,
+            quota_messages: None,
+            created: 0,
+        };
+        self.running.app().store.directory().add_account(record, credentials).await.unwrap()
+    }
+
+    /// What the ledger has of an account, or of nobody in particular: outcome, protocol, listener, security, mechanism, count.
+    pub async fn facts(&self, account: Option<AccountId>) -> Vec<String> {
+        let ledger = self.running.app().store.ledger();
+        ledger.flush().await.unwrap();
+        let facts = ledger.facts(account).unwrap().into_iter();
+        let shown = facts.map(|fact| {
+            let key = &fact.key;
+            let (listener, security) = (&key.listener, &key.security);
+            format!(
+                "{}, {} on {listener}, {security}, {:?}, {}",
+                key.outcome, key.protocol, key.mechanism, fact.count
+            )
+        });
+        shown.collect()
     }
 
     pub fn running(&self) -> &Running {
@@ -190,10 +227,7 @@ fn settings(data: std::path::PathBuf, pair: net::tls::Pair) -> Settings {
         mail: MailSettings::default(),
         pop3_login_delay_seconds: 0,
         doctor: server::app::Doctor::Off,
-        auth: server::auth::Settings {
-            cost: Cost { argon2_memory_kib: 8, argon2_passes: 1, argon2_lanes: 1, scram_iterations: 4096 },
-            ..Default::default()
-        },
+        auth: server::auth::Settings { cost: CHEAP, ..Default::default() },
         store: store::Options::default(),
         web: net::https::Limits::default(),
         promises: server::app::Promises::default(),

@@ -5,4 +5,5 @@ mod house;
 mod pages;
 mod profile;
 mod requests;
+mod sign_in;
 mod strangers;
