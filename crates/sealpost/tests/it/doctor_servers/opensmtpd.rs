@@ -1,15 +1,18 @@
-//! OpenSMTPD. That of Debian 12 cannot shake hands: the process that faces the net has no key, asks another one for each
-//! signature, and does not find it with OpenSSL 3. Thus it shows what the doctor says of a server that offers TLS and fails.
+//! OpenSMTPD. That of Debian 12 (6.8.0p2, with OpenSSL 3) cannot shake hands, whatever is configured: the process that faces
+//! the net has no key and asks another one for each signature; it says so in a mark on the key, which OpenSSL 3 keeps on a copy
+//! only ("missing private key" for ECDSA and RSA, TLS 1.2 and 1.3 alike). OpenSMTPD's issues 1171 and 1239 tell of it, its pull
+//! request 1208 mended it for 7.3. Thus it shows what the doctor says of a server that offers TLS and fails; where a later
+//! OpenSMTPD is unpacked, the expected answers have to be written anew, and will be good ones.
 
 use super::house::Plan;
 use super::papers::Papers;
 use super::{Case, play};
 
-fn plan(listen: &str) -> Plan {
+fn plan(papers: Papers, listen: &str) -> Plan {
     Plan {
         root: "opensmtpd",
         doors: &["submissions", "submission"],
-        papers: Papers::Good,
+        papers,
         files: vec![
             (
                 "smtpd.conf",
@@ -45,8 +48,9 @@ fn configurations() {
     play(
         "opensmtpd",
         vec![
-            Case::new("as it should be configured", plan(&good.concat())),
-            Case::new("without TLS", plan(&clear.concat())),
+            Case::new("as it should be configured", plan(Papers::Good, &good.concat())),
+            Case::new("the same with an RSA key", plan(Papers::Rsa, &good.concat())),
+            Case::new("without TLS", plan(Papers::Good, &clear.concat())),
         ],
     );
 }
