@@ -307,7 +307,7 @@ pub enum Chain {
 /// What came of signing in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LoginSeen {
-    /// The user name that was tried is the full address (else the bare local part).
+    /// The user name that was tried last is the full address (else the bare local part).
     pub full_address: bool,
     /// Mechanism, `PLAIN`, or the command, `LOGIN`.
     pub mechanism: String,

@@ -75,6 +75,10 @@ pub(super) async fn sign_in(
         let no_answer = first.as_ref().is_none_or(|first| first.result == LoginResult::MechanismRefused);
         if result == LoginResult::Works || no_answer {
             first = Some(seen);
+        } else if let Some(first) = &mut first
+            && (first.result, result) == (LoginResult::Wrong, LoginResult::Wrong)
+        {
+            first.full_address = seen.full_address;
         }
         match (result, way) {
             (LoginResult::Wrong, _) if user != local => user = local,

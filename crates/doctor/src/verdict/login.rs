@@ -8,6 +8,10 @@ use crate::Level;
 use crate::seen::{LoginResult, LoginSeen, Offer, Probe, Reach};
 use proto::service::Protocol;
 
+const USER_FORM_ADVICE: &str = "Type as user name only what stands before the @ of your address.";
+const USER_FORM_HEADLINE: &str =
+    "your password is right, but the user name is only what stands before the @ of your address";
+
 /// Judges every open place that matters, and each attempt to sign in.
 pub fn judge(view: &View<'_>, finds: &mut Finds) {
     for probe in view.mattering().filter(|probe| probe.reach == Reach::Open) {
@@ -90,6 +94,8 @@ fn attempt(view: &View<'_>, probe: &Probe, login: &LoginSeen, finds: &mut Finds)
     let name = provider.map_or("your provider", |p| p.name.as_str());
     let page = |url: Option<&String>| url.map(|url| format!(": {url}")).unwrap_or_default();
     let help = page(provider.and_then(|p| p.help.as_ref()));
+    let by_local_part = |other: &LoginSeen| other.result == LoginResult::Works && !other.full_address;
+    let right_elsewhere = view.probes.iter().any(|other| other.login.as_ref().is_some_and(by_local_part));
     let (code, level, seen, advice, headline): (&'static Code, Level, String, String, String) = match login.result {
         LoginResult::Works if login.full_address => (
             &codes::LOGIN_WORKS,
@@ -98,12 +104,20 @@ fn attempt(view: &View<'_>, probe: &Probe, login: &LoginSeen, finds: &mut Finds)
             "Nothing to do.".to_owned(),
             format!("signing in to {host} works"),
         ),
+        // The other form was not tried here: the run was over before a server that holds back its refusals took the next attempt.
+        LoginResult::Wrong if login.full_address && right_elsewhere => (
+            &codes::LOGIN_USER_FORM,
+            Level::Broken,
+            format!("{host} refuses the full address with this password."),
+            USER_FORM_ADVICE.to_owned(),
+            USER_FORM_HEADLINE.to_owned(),
+        ),
         LoginResult::Works => (
             &codes::LOGIN_USER_FORM,
             Level::Broken,
             format!("{host} takes the part before the @ as user name, not the full address."),
-            "Type as user name only what stands before the @ of your address.".to_owned(),
-            "your password is right, but the user name is only what stands before the @ of your address".to_owned(),
+            USER_FORM_ADVICE.to_owned(),
+            USER_FORM_HEADLINE.to_owned(),
         ),
         LoginResult::Wrong => (
             &codes::LOGIN_WRONG,

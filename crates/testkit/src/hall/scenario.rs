@@ -97,6 +97,9 @@ pub struct Listener {
     pub encrypted: Option<Vec<String>>,
     /// User name that it takes; the password is `open sesame`.
     pub user: Option<String>,
+    /// So long it takes before it refuses anybody, to slow those who guess.
+    #[serde(default)]
+    pub refusal_millis: u64,
     /// What it says to all others, behind tag or code.
     pub refusal: Option<String>,
 }

@@ -242,6 +242,7 @@ impl<'a> Session<'a> {
                 _ => self.yes(tag, "welcome").await,
             };
         }
+        tokio::time::sleep(Duration::from_millis(listener.refusal_millis)).await;
         let refusal = match (listener.fault, &listener.refusal) {
             (Fault::Echo, _) => {
                 format!("[AUTHENTICATIONFAILED] {password} {} is wrong", BASE64.encode(password))

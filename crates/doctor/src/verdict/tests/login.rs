@@ -72,6 +72,14 @@ fn attempts() {
         let exit = if finding.starts_with('N') { Exit::Fine } else { Exit::Broken };
         assert_eq!(answer.exit, exit, "{result:?}");
     }
+    // One server takes the local part, the other only had time to refuse the full address.
+    let mut both = tried(LoginResult::Works, false);
+    both[1] = login(both[1].clone(), LoginResult::Wrong, true);
+    let answer = judge(&question(), &usual(), &both, NOW);
+    assert_eq!(told(&answer), ["B you login-user-form"; 2]);
+    both[1] = login(both[1].clone(), LoginResult::Wrong, false);
+    let answer = judge(&question(), &usual(), &both, NOW);
+    assert_eq!(told(&answer), ["B you login-wrong", "B you login-user-form"]);
     let answer = judge(&question(), &usual(), &tried(LoginResult::Works, false), NOW);
     assert_eq!(answer.settings[0].user, UserForm::LocalPart, "what worked is what to type");
 }
