@@ -43,7 +43,7 @@ pub fn endpoint(view: &View<'_>, probe: &Probe) -> Option<Endpoint> {
         host: place.host.clone(),
         port: place.port.number,
         protection,
-        authentication: view.authentication(offer),
+        authentication: view.authentication(offer, probe.login.as_ref()),
         user: view.user_form(protocol, &place.host),
     })
 }

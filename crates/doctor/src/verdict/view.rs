@@ -3,7 +3,8 @@
 use super::words;
 use crate::provider::{self, Provider, SignIn};
 use crate::seen::{
-    CertificateSeen, Chain, First, LoginResult, Lookup, Offer, Outcome, Place, Probe, Reach, Source, StartTls,
+    CertificateSeen, Chain, First, LoginResult, LoginSeen, Lookup, Offer, Outcome, Place, Probe, Reach,
+    Source, StartTls,
 };
 use crate::{Level, Now, Port, Question};
 use proto::discovery::Document;
@@ -198,10 +199,17 @@ impl<'a> View<'a> {
             .map_or(UserForm::Address, |row| row.user.clone())
     }
 
-    /// How to prove who one is with an offer, best first.
+    /// How to prove who one is with an offer, best first, given what came of trying.
     #[must_use]
-    pub fn authentication(&self, offer: &Offer) -> Vec<Authentication> {
+    pub fn authentication(&self, offer: &Offer, login: Option<&LoginSeen>) -> Vec<Authentication> {
         let mut out = methods(offer);
+        let worked = login.filter(|login| login.result == LoginResult::Works);
+        match worked.map(|login| login.mechanism.as_str()) {
+            // It is tried last (`probe::login`): all else that is offered was refused.
+            Some("CRAM-MD5") => out = vec![Authentication::Challenge],
+            Some("USER") => out.sort_by_key(|method| *method != Authentication::Password),
+            _ => {}
+        }
         // The provider offers a password that it then refuses; nobody can see that from outside.
         if self.provider.is_some_and(|p| p.sign_in == SignIn::OAuth) && out.contains(&Authentication::OAuth2)
         {
@@ -232,12 +240,15 @@ fn purpose(question: &Question, number: u16) -> Option<Port> {
     question.ports.iter().copied().chain(registered()).find(|port| port.number == number)
 }
 
-/// Methods that an offer allows, those first that every client can do.
+/// Methods that an offer allows, those first that every client can do. The command USER of POP3 comes last where mechanisms
+/// are named and none of them sends the password: many servers (Dovecot) list it whatever is configured, and then refuse it.
 #[must_use]
 pub fn methods(offer: &Offer) -> Vec<Authentication> {
     let has = |wanted: fn(&str) -> bool| offer.mechanisms.iter().any(|m| wanted(&m.to_ascii_uppercase()));
     let mut out = Vec::new();
-    if offer.password || has(|m| m == "PLAIN" || m == "LOGIN") {
+    let sends = has(|m| m == "PLAIN" || m == "LOGIN");
+    let doubtful = !sends && offer.capabilities.iter().any(|line| line.eq_ignore_ascii_case("USER"));
+    if sends || offer.password && !doubtful {
         out.push(Authentication::Password);
     }
     if has(|m| m == "CRAM-MD5" || m == "DIGEST-MD5" || m.starts_with("SCRAM-")) {
@@ -245,6 +256,9 @@ pub fn methods(offer: &Offer) -> Vec<Authentication> {
     }
     if has(|m| m == "XOAUTH2" || m == "OAUTHBEARER") {
         out.push(Authentication::OAuth2);
+    }
+    if offer.password && doubtful {
+        out.push(Authentication::Password);
     }
     out
 }

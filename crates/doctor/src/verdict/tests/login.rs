@@ -1,7 +1,7 @@
 //! What came of signing in, and what is known of providers beforehand.
 
 use super::*;
-use crate::seen::{LoginResult, Outcome, Source};
+use crate::seen::{LoginResult, Offer, Outcome, Source};
 use proto::service::publish::{Authentication, UserForm};
 
 #[test]
@@ -208,4 +208,32 @@ fn nothing_there() {
     let cut: Vec<Probe> =
         fine().into_iter().map(|p| but(p, |p| p.reach = Reach::Unreachable("no route".to_owned()))).collect();
     assert_eq!(judge(&question(), &usual(), &cut, NOW).exit, Exit::CannotTell);
+}
+
+/// USER among POP3's capabilities says little where mechanisms are named that do not send the password.
+#[test]
+fn user_of_pop3_comes_last_where_only_challenges_are_named() {
+    let row = |capabilities: &[&str], mechanisms: &[&str], tried: Option<&str>| {
+        let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
+        let mut probe = good("pop.example.com", 995);
+        let (capabilities, mechanisms) = (words(capabilities), words(mechanisms));
+        probe.encrypted = Some(Offer { capabilities, mechanisms, password: true, ..Offer::default() });
+        if let Some(mechanism) = tried {
+            probe = login(probe, LoginResult::Works, true);
+            probe.login.as_mut().expect("it was tried").mechanism = mechanism.to_owned();
+        }
+        judge(&question(), &usual(), &[probe, good("smtp.example.com", 465)], NOW).settings[0]
+            .authentication
+            .clone()
+    };
+    use Authentication::{Challenge, OAuth2, Password};
+    assert_eq!(row(&["USER", "SASL CRAM-MD5"], &["CRAM-MD5"], None), [Challenge, Password]);
+    assert_eq!(row(&["TOP", "user", "SASL XOAUTH2"], &["XOAUTH2"], None), [OAuth2, Password]);
+    assert_eq!(row(&["USER", "SASL PLAIN CRAM-MD5"], &["PLAIN", "CRAM-MD5"], None), [Password, Challenge]);
+    assert_eq!(row(&["USER"], &[], None), [Password]);
+    // IMAP's LOGIN is allowed unless it is said to be disabled.
+    assert_eq!(row(&["IMAP4rev1", "AUTH=CRAM-MD5"], &["CRAM-MD5"], None), [Password, Challenge]);
+    // What was tried is known: CRAM-MD5 is tried last.
+    assert_eq!(row(&["USER", "SASL CRAM-MD5"], &["CRAM-MD5"], Some("CRAM-MD5")), [Challenge]);
+    assert_eq!(row(&["USER", "SASL CRAM-MD5"], &["CRAM-MD5"], Some("USER")), [Password, Challenge]);
 }
