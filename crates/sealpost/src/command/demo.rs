@@ -93,8 +93,7 @@ impl Demo {
         if let Some(file) = &self.describe {
             std::fs::write(file, describe(&ca, running.addresses(), &stage))?;
         }
-        let clients = app.settings.model.clients_on_exchange;
-        operate::say(&explain(&ca, running.addresses(), &stage, clients));
+        operate::say(&explain(&ca, running.addresses(), &stage, &app.settings.model));
         stop.came().await;
         operate::say("\nStopping ...");
         running.stop().await;
@@ -159,19 +158,23 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// What the person at the keyboard needs to know. `clients`: they may submit where other servers deliver.
-fn explain(ca: &Path, addresses: &Addresses, stage: &Stage, clients: bool) -> String {
+/// What the person at the keyboard needs to know.
+fn explain(ca: &Path, addresses: &Addresses, stage: &Stage, model: &Model) -> String {
     let cells = |texts: &[&str]| texts.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
     let rows: Vec<Vec<String>> = addresses
         .iter()
         .map(|(listener, address)| {
             let (what, who) = match listener.protocol {
-                Protocol::Smtp if clients => ("mail from other servers (SMTP)", "possible"),
+                Protocol::Smtp if model.clients_on_exchange => ("mail from other servers (SMTP)", "possible"),
                 Protocol::Smtp => ("mail from other servers (SMTP)", "none"),
                 Protocol::Submission => ("send mail (SMTP submission)", "needed"),
                 Protocol::Lmtp => ("mail from a local mail server (LMTP)", "none"),
                 Protocol::Imap => ("read mail (IMAP)", "needed"),
                 Protocol::Pop3 => ("fetch mail (POP3)", "needed"),
+                // The doctor's page wants to know who asks.
+                Protocol::Web if model.password_sent && listener.protection == Protection::Implicit => {
+                    ("web pages", "possible")
+                }
                 Protocol::Web => ("web pages", "none"),
             };
             let security = match listener.protection {
