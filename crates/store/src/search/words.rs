@@ -171,7 +171,7 @@ fn alphanumeric(eight: u64) -> usize {
     // The high bit of each octet below 0x80 that is at least so much. What is taken from an octet is less than it has, so no
     // octet borrows of its neighbour.
     let least = |octets: u64, least: u8| (octets | HIGH) - u64::from(least) * EACH;
-    let lower = eight | 0x20 * EACH;
+    let lower = eight | (0x20 * EACH);
     let letters = least(lower, b'a') & !least(lower, b'z' + 1);
     let digits = least(eight, b'0') & !least(eight, b'9' + 1);
     let others = !((letters | digits) & !eight) & HIGH;
