@@ -48,14 +48,27 @@ pub fn fold_into(text: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// Octets that are looked at together; compilers make a few instructions of that.
-const RUN: usize = 16;
+/// Octets that are looked at together, as one number.
+const RUN: usize = 8;
+const EACH: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x80 * EACH;
 
 /// How many octets at the beginning are ASCII.
 fn ascii_len(bytes: &[u8]) -> usize {
     let (runs, _) = bytes.as_chunks::<RUN>();
-    let from = RUN * runs.iter().take_while(|run| run.is_ascii()).count();
+    let from = RUN * runs.iter().take_while(|run| u64::from_le_bytes(**run) & HIGH == 0).count();
     bytes[from..].iter().position(|b| !b.is_ascii()).map_or(bytes.len(), |at| from + at)
+}
+
+/// The high bit of each of eight ASCII characters that is at least so much (1 to 127). What is taken from an octet is less than it
+/// has, so no octet borrows of its neighbour.
+fn least(run: u64, least: u8) -> u64 {
+    ((run | HIGH) - u64::from(least) * EACH) & HIGH
+}
+
+/// Eight ASCII characters in upper case.
+fn upper(run: u64) -> u64 {
+    run ^ (least(run, b'a') & !least(run, b'z' + 1)) >> 2
 }
 
 struct Folded<'o> {
@@ -67,15 +80,17 @@ struct Folded<'o> {
 impl Folded<'_> {
     fn ascii_run(&mut self, plain: &[u8]) {
         let (runs, rest) = plain.as_chunks::<RUN>();
-        for run in runs {
+        for octets in runs {
+            let run = u64::from_le_bytes(*octets);
+            let spaces = least(run, b' ') & !least(run, b' ' + 1);
+            let before = spaces << 8 | if self.space { 0x80 } else { 0 };
+            let other = least(run, b'\t') & !least(run, b'\r' + 1);
             // Where spaces stand alone and there is no other white space, only letters change.
-            let other = run.iter().fold(false, |any, b| any | (b.wrapping_sub(b'\t') < 5));
-            let double = run.iter().zip(&run[1..]).fold(false, |any, pair| any | (pair == (&b' ', &b' ')));
-            if other || double || self.space && run[0] == b' ' {
-                self.some(run);
+            if spaces & before | other == 0 {
+                self.bytes.extend_from_slice(&upper(run).to_le_bytes());
+                self.space = spaces >> 63 == 1;
             } else {
-                self.bytes.extend_from_slice(&run.map(|b| b.to_ascii_uppercase()));
-                self.space = run[RUN - 1] == b' ';
+                self.some(octets);
             }
         }
         self.some(rest);

@@ -62,10 +62,9 @@ impl Builder {
         for some in distinct.words().chunks(TOGETHER) {
             let spans = self.spans(some);
             for (word, (id, from, end)) in some.iter().zip(spans) {
-                let octets = word.of(text);
                 let found = match self.words.get(from as usize..end as usize) {
-                    Some(held) if distinct::same(held, octets) => Some(id),
-                    _ => self.id(octets, word.hash),
+                    Some(held) if word.is(held, text) => Some(id),
+                    _ => self.id(word.of(text), word.hash),
                 };
                 if let Some(id) = found {
                     room.known[(id / 64) as usize] |= 1 << (id % 64);

@@ -16,6 +16,8 @@ pub(super) struct Distinct {
 /// One of them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Word {
+    /// See [`ends`].
+    ends: (u64, u64),
     pub(super) hash: u32,
     from: u32,
     len: u32,
@@ -27,10 +29,18 @@ impl Word {
     pub(super) fn of(self, text: &[u8]) -> &[u8] {
         &text[self.from as usize..(self.from + self.len) as usize]
     }
+
+    /// Is it this one? `text` is its own.
+    #[inline]
+    pub(super) fn is(&self, word: &[u8], text: &[u8]) -> bool {
+        self.len as usize == word.len()
+            && self.ends == ends(word)
+            && (word.len() <= SHORT || self.of(text) == word)
+    }
 }
 
 /// Places at the beginning.
-const TABLE_MIN: usize = 4096;
+const TABLE_MIN: usize = 512;
 
 impl Distinct {
     /// Takes the words of a folded text, and their octets from `left`; false if that was not enough, and words are missing.
@@ -43,14 +53,15 @@ impl Distinct {
         self.table.resize(places.max(TABLE_MIN), 0);
         self.words.clear();
         let mut whole = true;
-        let base = text.as_ptr().addr();
+        let (base, seeds) = (text.as_ptr().addr(), *SEEDS);
         words(text, |word| {
-            let hash = hash(word);
+            let ends = ends(word);
+            let hash = hash_of(seeds, word, ends);
             let mask = self.table.len() - 1;
             let mut at = hash as usize & mask;
             while let Some(known) = self.table[at].checked_sub(1) {
-                let known = self.words[known as usize];
-                if known.hash == hash && same(known.of(text), word) {
+                let known = &self.words[known as usize];
+                if known.hash == hash && known.is(word, text) {
                     return;
                 }
                 at = (at + 1) & mask;
@@ -61,7 +72,7 @@ impl Distinct {
             }
             *left -= word.len();
             let from = word.as_ptr().addr() - base;
-            self.words.push(Word { hash, from: from as u32, len: word.len() as u32 });
+            self.words.push(Word { ends, hash, from: from as u32, len: word.len() as u32 });
             self.table[at] = self.words.len() as u32;
             if self.words.len() * 2 > self.table.len() {
                 self.grow();
@@ -93,49 +104,44 @@ impl Distinct {
 static SEEDS: LazyLock<[u64; 2]> = LazyLock::new(|| [0, 1].map(|n| RandomState::new().hash_one(n) | 1));
 
 /// Of a word; the same one as long as the process runs.
-#[inline]
 pub(super) fn hash(word: &[u8]) -> u32 {
-    let [seed, other] = *SEEDS;
+    hash_of(*SEEDS, word, ends(word))
+}
+
+#[inline]
+fn hash_of([seed, other]: [u64; 2], word: &[u8], ends: (u64, u64)) -> u32 {
     let mix = |left: u64, right: u64| {
         let product = u128::from(left) * u128::from(right);
         (product >> 64) as u64 ^ product as u64
     };
     let mut state = seed ^ word.len() as u64;
-    let (sixteens, _) = word.as_chunks::<SHORT>();
-    // The last octets are in what `ends` gives.
-    for sixteen in &sixteens[..word.len().saturating_sub(1) / SHORT] {
-        let (left, right) = ends(sixteen);
-        state = mix(left ^ state, right ^ other);
+    if word.len() > SHORT {
+        // What lies before the last ones.
+        for sixteen in word[..word.len() - 1].as_chunks::<SHORT>().0 {
+            let (left, right) = self::ends(sixteen);
+            state = mix(left ^ state, right ^ other);
+        }
     }
-    let (left, right) = ends(&word[word.len().saturating_sub(SHORT)..]);
-    mix(mix(left ^ state, right ^ other) ^ state, seed ^ other | 1) as u32
-}
-
-/// Two words of the same hash are most likely the same.
-#[inline]
-pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
-    if one.len() != other.len() {
-        return false;
-    }
-    if one.len() <= SHORT { ends(one) == ends(other) } else { one == other }
+    mix(mix(ends.0 ^ state, ends.1 ^ other) ^ state, seed ^ other | 1) as u32
 }
 
 /// Octets that are taken at once.
 const SHORT: usize = 16;
 
-/// All octets of at most [`SHORT`] in two numbers; of words that are equally long, different ones.
+/// All octets of at most [`SHORT`] in two numbers: of words that are equally long, different ones. Of a longer word the last.
 #[inline]
 fn ends(word: &[u8]) -> (u64, u64) {
-    if let (Some(first), Some(last)) = (word.first_chunk(), word.last_chunk()) {
+    let len = word.len();
+    if let (Some(last), Some(first)) = (word.last_chunk(), word[len.saturating_sub(SHORT)..].first_chunk()) {
         return (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
     }
-    if let (Some(first), Some(last)) = (word.first_chunk(), word.last_chunk()) {
+    if let (Some(last), Some(first)) = (word.last_chunk(), word.first_chunk()) {
         return (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into());
     }
     match word {
         [] => (0, 0),
         // Of three octets at most: the first, the one in the middle, the last.
-        [first, .., last] => (u64::from(*first), u64::from(word[word.len() / 2]) << 8 | u64::from(*last)),
+        [first, .., last] => (u64::from(*first), u64::from(word[len / 2]) << 8 | u64::from(*last)),
         [only] => (u64::from(*only), 0),
     }
 }
@@ -167,13 +173,14 @@ mod tests {
     #[test]
     fn words_that_differ_in_one_octet_are_not_the_same() {
         for len in 1..100usize {
-            let word: Vec<u8> = (0..len as u8).collect();
-            assert!(same(&word, &word.clone()) && !same(&word, &word[1..]));
+            let text: Vec<u8> = (0..len as u8).collect();
+            let word = Word { ends: ends(&text), hash: hash(&text), from: 0, len: len as u32 };
+            assert!(word.is(&text, &text) && !word.is(&text[1..], &text));
             for at in 0..len {
-                let mut other = word.clone();
+                let mut other = text.clone();
                 other[at] ^= 0x80;
-                assert!(!same(&word, &other), "{at} of {len}");
-                assert_ne!(hash(&word), hash(&other), "{at} of {len}: possible, and most unlikely");
+                assert!(!word.is(&other, &text), "{at} of {len}");
+                assert_ne!(word.hash, hash(&other), "{at} of {len}: possible, and most unlikely");
             }
         }
     }

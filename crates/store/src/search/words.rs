@@ -123,23 +123,40 @@ pub(super) fn words(text: &[u8], mut word: impl FnMut(&[u8])) {
 #[inline]
 fn runs<'t>(text: &'t [u8], mut run: impl FnMut(&'t [u8], usize, Kind)) {
     let mut at = 0;
-    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        let kind = kind(rest);
+    while let Some(octet) = text.get(at) {
         let from = at;
-        at += match kind {
-            Kind::Apart => 1,
-            Kind::ApartWide => PAIRED_BYTES.min(rest.len()),
-            Kind::Word | Kind::Look => word_len(rest),
-            Kind::Pairs => {
-                let chars = rest.chunks_exact(PAIRED_BYTES);
-                let many = chars.take_while(|c| matches!(self::kind(c), Kind::Pairs)).count();
-                (many * PAIRED_BYTES).max(1)
+        // Nearly all that is no word is one octet.
+        match KIND[usize::from(*octet)] {
+            Kind::Apart => at += 1,
+            Kind::Word => {
+                at += word_len(&text[at..]);
+                run(&text[from..at], from, Kind::Word);
             }
-        };
-        if matches!(kind, Kind::Word | Kind::Pairs) {
-            run(&text[from..at], from, kind);
+            _ => {
+                let (kind, len) = wide(&text[at..]);
+                at += len;
+                if matches!(kind, Kind::Word | Kind::Pairs) {
+                    run(&text[from..at], from, kind);
+                }
+            }
         }
     }
+}
+
+/// The kind and length of a run that begins with a character of three octets, or with one that is cut off.
+fn wide(rest: &[u8]) -> (Kind, usize) {
+    let kind = kind(rest);
+    let len = match kind {
+        Kind::Apart => 1,
+        Kind::ApartWide => PAIRED_BYTES.min(rest.len()),
+        Kind::Word | Kind::Look => word_len(rest),
+        Kind::Pairs => {
+            let chars = rest.chunks_exact(PAIRED_BYTES);
+            let many = chars.take_while(|c| matches!(self::kind(c), Kind::Pairs)).count();
+            (many * PAIRED_BYTES).max(1)
+        }
+    };
+    (kind, len)
 }
 
 /// Octets at the beginning that belong to a word; the first one does.
