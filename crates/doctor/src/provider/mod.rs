@@ -1,7 +1,7 @@
 //! What cannot be probed of large providers (OAuth only, app passwords, a switch in the web settings): data, one file each.
 //!
-//! Only facts that are sure stand here, with the month to which they are known to hold; whatever a probe can tell is
-//! not here (no host, no port). A file without `sign_in` and `access` only lends its name to [`closest`].
+//! Only facts that are sure stand here, with the month in which they were last looked up; whatever a probe can tell is
+//! not here (no host, no port). A file without `sign_in`, `access` and `note` only lends its name to [`closest`].
 //! The keys:
 //!
 //! * `name`, `checked` (`YYYY-MM`), `domains` (`example.com`; `example.*` is that name under any top-level domain),
@@ -9,7 +9,9 @@
 //! * `sign_in`: how mail programs prove who one is; `help`: the page that explains it; `password_name`: what the
 //!   provider calls an app password;
 //! * `access`: what stands between a mail program and the mailbox; `access_help`: the page that explains it;
-//! * `note`: one more sentence that people need.
+//! * `note`: one more sentence that people need; also told to those whose password was refused;
+//! * `source`, a list: on which `page` the facts were found at the last look, and its own month (`dated`) where it bears one. Files that
+//!   have none were not found again since.
 
 use serde::Deserialize;
 use std::sync::LazyLock;
@@ -20,7 +22,7 @@ use std::sync::LazyLock;
 pub struct Provider {
     /// Name for people.
     pub name: String,
-    /// The month to which the facts are known to hold.
+    /// The month in which the facts were last looked up.
     pub checked: String,
     /// Mail domains.
     pub domains: Vec<String>,
@@ -40,6 +42,19 @@ pub struct Provider {
     pub access_help: Option<String>,
     /// One more sentence.
     pub note: Option<String>,
+    /// Where the facts were found.
+    #[serde(default, rename = "source")]
+    pub sources: Vec<Source>,
+}
+
+/// A page that was read.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Its address.
+    pub page: String,
+    /// The month that it bears, `YYYY-MM`.
+    pub dated: Option<String>,
 }
 
 /// How mail programs sign in.
@@ -51,6 +66,8 @@ pub enum SignIn {
     Unknown,
     /// Only with a password that was made for the program.
     AppPassword,
+    /// The same for those who use two-factor authentication; others with their own.
+    AppPasswordWithTwoFactor,
     /// In the browser (OAuth 2), or with an app password.
     #[serde(rename = "oauth-or-app-password")]
     OAuthOrAppPassword,
@@ -216,12 +233,23 @@ mod tests {
             let provider: Provider =
                 toml::from_str(text).unwrap_or_else(|error| panic!("{id}.toml: {error}"));
             assert!(!provider.domains.is_empty() || !provider.mx.is_empty(), "{id}.toml names nobody");
-            let month: Vec<_> = provider.checked.split('-').collect();
-            assert!(
-                matches!(month[..], [year, month] if year.len() == 4 && month.len() == 2),
-                "{id}.toml: checked"
+            let is_month = |text: &str| {
+                let parts: Vec<_> = text.split('-').collect();
+                matches!(parts[..], [year, month] if year.len() == 4 && month.len() == 2)
+            };
+            assert!(is_month(&provider.checked), "{id}.toml: checked");
+            let dated = provider.sources.iter().filter_map(|source| source.dated.as_deref());
+            for month in dated {
+                assert!(is_month(month) && *month <= *provider.checked, "{id}.toml: {month}");
+            }
+            let looked_up = provider.checked.as_str() > "2025-01";
+            assert_eq!(
+                looked_up,
+                !provider.sources.is_empty(),
+                "{id}.toml: what was looked up has its source"
             );
-            for url in provider.help.iter().chain(&provider.access_help) {
+            let pages = provider.sources.iter().map(|source| &source.page);
+            for url in provider.help.iter().chain(&provider.access_help).chain(pages) {
                 assert!(url.starts_with("https://"), "{id}.toml: {url}");
             }
             let sign_in = provider.sign_in != SignIn::Unknown;

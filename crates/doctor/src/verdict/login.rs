@@ -94,6 +94,7 @@ fn attempt(view: &View<'_>, probe: &Probe, login: &LoginSeen, finds: &mut Finds)
     let name = provider.map_or("your provider", |p| p.name.as_str());
     let page = |url: Option<&String>| url.map(|url| format!(": {url}")).unwrap_or_default();
     let help = page(provider.and_then(|p| p.help.as_ref()));
+    let note = provider.and_then(|p| p.note.as_ref()).map(|note| format!(" {note}")).unwrap_or_default();
     let by_local_part = |other: &LoginSeen| other.result == LoginResult::Works && !other.full_address;
     let right_elsewhere = view.probes.iter().any(|other| other.login.as_ref().is_some_and(by_local_part));
     let (code, level, seen, advice, headline): (&'static Code, Level, String, String, String) = match login.result {
@@ -127,7 +128,7 @@ fn attempt(view: &View<'_>, probe: &Probe, login: &LoginSeen, finds: &mut Finds)
             } else {
                 format!("{host} refuses this password with the full address and with the part before the @.")
             },
-            "Type the password anew (copy it from where you sign in on the web); if it works there, your provider may want another user name or an app password.".to_owned(),
+            format!("Type the password anew (copy it from where you sign in on the web); if it works there, your provider may want another user name or an app password.{note}"),
             format!("{host} refuses your user name or password; everything else is right"),
         ),
         LoginResult::NeedsAppPassword => {

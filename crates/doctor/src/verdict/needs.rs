@@ -232,6 +232,15 @@ fn sign_in(provider: &Provider, finds: &mut Finds) {
                 "Create {what} on the web pages of {name} and type that into your mail program.{note}{url}"
             ),
         ),
+        SignIn::AppPasswordWithTwoFactor => (
+            &codes::NEEDS_APP_PASSWORD,
+            format!(
+                "With two-factor authentication {name} does not take your usual password from mail programs."
+            ),
+            format!(
+                "If you use two-factor authentication, create {what} on the web pages of {name} and type that into your mail program.{note}{url}"
+            ),
+        ),
         SignIn::OAuthOrAppPassword => (
             &codes::NEEDS_APP_PASSWORD,
             format!("{name} does not take your usual password from mail programs."),
@@ -266,7 +275,7 @@ const OAUTH_CLAUSE: &str = "sign in with OAuth2, because passwords are not taken
 /// `sign in with an app password, not with your usual one`.
 fn clause(provider: &Provider) -> Option<String> {
     match provider.sign_in {
-        SignIn::Unknown => match provider.access {
+        SignIn::Unknown | SignIn::AppPasswordWithTwoFactor => match provider.access {
             Access::Switch => {
                 Some(format!("allow IMAP or POP3 in the web settings of {} first", provider.name))
             }

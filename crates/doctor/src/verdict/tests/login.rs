@@ -113,13 +113,35 @@ fn providers() {
         &["N you needs-app-password"],
     );
     ends("hotmail.co.uk", "sign in with OAuth2, because passwords are not taken", &["N you oauth-only"]);
-    ends("gmx.de", "allow IMAP or POP3 in the web settings of GMX first", &["N you must-be-switched-on"]);
+    ends(
+        "gmx.de",
+        "allow IMAP or POP3 in the web settings of GMX first",
+        &["N you needs-app-password", "N you must-be-switched-on"],
+    );
     ends("mail.com", "mail programs need a paid plan", &["N you needs-plan"]);
     ends(
         "qq.com",
         "sign in with an authorization code (授权码), not with your usual password",
         &["N you needs-app-password", "N you must-be-switched-on"],
     );
+
+    // Those who need it hear what is asked with two-factor authentication, and what stands in nobody's answer but in the data.
+    let answer = at("seznam.cz", fine());
+    let advice = |answer: &Answer, code: &str| {
+        answer
+            .findings
+            .iter()
+            .find(|finding| finding.code == code)
+            .map(|finding| finding.advice.clone())
+            .unwrap_or_default()
+    };
+    assert!(
+        advice(&answer, "needs-app-password")
+            .starts_with("If you use two-factor authentication, create an application password")
+    );
+    let wrong = vec![login(good("imap.example.com", 993), LoginResult::Wrong, false)];
+    let answer = at("posteo.de", wrong);
+    assert!(advice(&answer, "login-wrong").ends_with("is active in the settings."), "{:?}", answer.findings);
 
     for (domain, sentence, code) in [
         (
