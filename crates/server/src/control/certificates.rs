@@ -13,7 +13,7 @@ use crate::publish::Domains;
 use net::tls::{CertificateDer, Described};
 use proto::discovery::dns::zone;
 use proto::service::publish::Published;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use store::system::directory::Domain;
 
@@ -105,21 +105,18 @@ impl Operator {
         }
         let mut texts = Vec::new();
         if new_key {
-            let domains = Domains::read(self.store.directory(), &self.settings.model)?;
-            // Names of which records of keys are proposed, and which have a certificate that those would disagree with.
-            let waits = |name: &String| {
-                !now && acme.keep_key
-                    && kept.iter().any(|kept| kept.name == *name)
-                    && at_once(&self.settings.model, &[], &domains).contains(name)
-            };
-            let later: BTreeSet<String> = names.iter().filter(|name| waits(name)).cloned().collect();
+            // Hosts of which records of keys are proposed, and which have a certificate that those would disagree with.
+            let mut recorded = self.hosts()?;
+            recorded.retain(|host, _| {
+                acme.keep_key && names.contains(host) && kept.iter().any(|kept| kept.name == *host)
+            });
+            let later: BTreeSet<String> = recorded.keys().filter(|_| !now).cloned().collect();
             names.retain(|name| !later.contains(name));
             self.make_keys(&kept, &names, &later).await?;
             wishes.next_keys(names.union(&later).cloned());
             if !later.is_empty() {
-                texts.push(self.told_before(&later).await?);
-            }
-            if acme.keep_key && !names.is_empty() {
+                texts.push(self.told_before(&recorded).await?);
+            } else if !recorded.is_empty() {
                 let text = "Their keys change at once: TLSA records must be replaced by those that sealpost dns records prints.";
                 texts.push(text.to_owned());
             }
@@ -159,26 +156,25 @@ impl Operator {
         made.map_err(|error| No(format!("the next keys cannot be kept in the data directory: {error}")))
     }
 
-    /// What to enter in DNS before the keys of these names change, and until when.
-    async fn told_before(&self, names: &BTreeSet<String>) -> Result<String, No> {
+    /// The hosts of all domains, each with one of its domains: the records of its keys are the same for all of them.
+    fn hosts(&self) -> Result<BTreeMap<String, Domain>, No> {
+        let domains = self.store.directory().domains()?;
+        let host = |domain: &Domain| Published::new(&self.settings.model, &domain.name, &domain.policy).host;
+        Ok(domains.into_iter().map(|domain| (host(&domain), domain)).collect())
+    }
+
+    /// What to enter in DNS before the keys of these hosts change, and until when.
+    async fn told_before(&self, hosts: &BTreeMap<String, Domain>) -> Result<String, No> {
         let mut records = Vec::new();
-        for name in names {
-            // The records of a host are the same for all domains that have it.
-            let directory = self.store.directory();
-            let domains = directory.domains()?;
-            let of = |domain: &Domain| {
-                Published::new(&self.settings.model, &domain.name, &domain.policy).host == *name
-            };
-            if let Some(domain) = domains.iter().find(|domain| of(domain)) {
-                records.extend(dns::coming(&self.settings, domain).await.map_err(No)?);
-            }
+        for domain in hosts.values() {
+            records.extend(dns::coming(&self.settings, domain).await.map_err(No)?);
         }
         let (kept, acme) = (self.kept()?, self.settings.acme.as_ref());
         let keep = acme.map(|acme| Keep::new(&self.settings.data, &acme.directory));
-        let next = kept.iter().filter(|kept| names.contains(&kept.name));
+        let next = kept.iter().filter(|kept| hosts.contains_key(&kept.name));
         let from = next.filter_map(|kept| keep.as_ref()?.next_key(kept).ok()?).map(|next| next.from).max();
         let date = date(from.unwrap_or_else(unix_now));
-        let names = names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let names = hosts.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         Ok(format!(
             "The next keys for {names} are made. Where the zone is signed with DNSSEC, enter these records now, beside those \
              that are there:\n\n{}\nThey must have been there for two of their lifetimes when certificates with the new keys \
