@@ -23,7 +23,8 @@ pub(super) async fn pacc(asker: &Asker<'_>) -> Vec<Looked> {
     vec![Looked { source: Source::Pacc, asked: url, sent_address: false, outcome }]
 }
 
-/// A document that differs from its digest is not used by any client; one without a digest is, with less trust.
+/// A document that differs from its digest is not used by any client. One without a digest may be by some, and tells the
+/// settings in any case.
 fn checked(
     mut document: Document,
     octets: &[u8],
@@ -45,7 +46,9 @@ fn checked(
         })
         .collect();
     if verdicts.is_empty() {
-        document.remarks.push(format!("There is no digest of it at {digest_at}."));
+        document
+            .remarks
+            .push(format!("There is no digest of it at {digest_at}, without which clients may not take it."));
     } else if !verdicts.contains(&true) {
         return Outcome::Broken(format!(
             "The document is not the one whose digest stands at {digest_at}: one of the two is outdated, or somebody \

@@ -14,7 +14,7 @@ use crate::service::{Protection, Protocol};
 use serde::Serialize;
 use serde_json::Value;
 
-/// Error code of a request that cannot be read (MS-OXDSCLI 2.2.4.1.1.3.2, MS-ASCMD 2.2.3.64).
+/// Error code of a request that cannot be read (MS-ASCMD 2.2.3.64).
 pub const INVALID_REQUEST: u32 = 600;
 /// Error code of a request for a schema that is not answered here.
 pub const NO_PROVIDER: u32 = 601;

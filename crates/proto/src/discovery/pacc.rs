@@ -1,7 +1,8 @@
 //! PACC (draft-ietf-mailmaint-pacc): `user-agent-configuration.json` and its digest record.
 //!
 //! The document is the same for every user of a domain, and its octets are the same
-//! at each rendering, because a digest of them stands in DNS. It knows only implicit
+//! at each rendering, because a digest of them stands in DNS: a client that was read (pimconf, after -02) takes no document
+//! whose digest is not there. It knows only implicit
 //! TLS on the registered ports; a service that is not there is left out.
 //!
 //! Up to -02 the draft called sending `smtp`, since -03 `submit`. Clients skip what they do not know, so our

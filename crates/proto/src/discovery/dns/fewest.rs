@@ -3,7 +3,8 @@
 //! What changes (keys, policies, addresses) stands in the hoster's zone; a customer's
 //! zone only points there and is entered once. One wildcard covers all names under
 //! which clients and servers ask for settings and policies; certificates for them are
-//! made when they are first asked for.
+//! made when they are first asked for. The digest that PACC demands is each domain's own and changes with the service,
+//! so it is not among the fewest, and clients of customers' domains use the other ways.
 
 use super::records::{self, List};
 use super::{Data, Means, Wanted, Weight, policies};

@@ -143,7 +143,7 @@ fn web(list: &mut List, published: &Published, means: &Means) {
             Weight::Advised,
             format!("_ua-auto-config.{domain}"),
             Data::Txt(pacc::digest_record(document.as_bytes())),
-            "The digest of the PACC document; it changes with every change of the service.",
+            "The digest of the PACC document, which clients do not believe without it; it changes with every change of the service.",
         );
     }
 }
