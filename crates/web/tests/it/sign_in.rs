@@ -169,6 +169,13 @@ async fn pages_of_other_sites_ask_nothing() {
         let said = post(&house, &format!("{right}{field}")).await;
         assert!(said.status == 200 && said.text().contains("<h2>Answer</h2>"), "{field}");
     }
+    // The port belongs to a page's origin.
+    for (origin, status) in [("https://mail.hoster.test:8443", 200), ("https://mail.hoster.test", 403)] {
+        let head = format!(
+            "POST /doctor?lang=en HTTP/1.1\r\nHost: {HOST}:8443\r\n{right}Origin: {origin}\r\nContent-Length: 0\r\n\r\n"
+        );
+        assert_eq!(house.say(head.as_bytes()).await.status, status, "{origin}");
+    }
     let said = get(&house, "/doctor", &format!("{right}Sec-Fetch-Site: cross-site\r\n")).await;
     assert_eq!(said.status, 200, "a link to the empty form");
 }
