@@ -5,6 +5,7 @@
 //! [`plan`]'s word.
 
 use super::keep::{self, Keep, Kept, Said, word};
+use super::next_key::{AT_ONCE, recorded};
 use super::plan::{self, Failures, Held, Order};
 use super::staple::hex;
 use super::waits::{Revoked, Waits};
@@ -14,6 +15,7 @@ use crate::app::App;
 use crate::clock::unix_now;
 use net::acme::{Authority, Client, Issued, Key, Means, Proof, RenewalWindow, Trouble, Who};
 use net::authority::KeyKind;
+use net::dns::Resolver;
 use net::tls::{Certificates, Described, Fingerprint};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::pin::pin;
@@ -34,6 +36,10 @@ const ASKED_MAX: usize = 10_000;
 const LOOK_SECONDS_MAX: i64 = 60;
 /// Seconds that an expired certificate stays that nobody wants any more.
 const EXPIRED_STAYS_SECONDS: i64 = 30 * 86_400;
+/// Seconds after which a record of a next key is looked for again that was not there.
+const RECORD_WAIT_SECONDS: i64 = 3600;
+/// For a question to DNS.
+const DNS_TIME_MAX: Duration = Duration::from_secs(6);
 /// Seconds for which it is remembered that a certificate was revoked, and its successor waits if it is too.
 const REVOKED_STAYS_SECONDS: i64 = 30 * 86_400;
 
@@ -191,6 +197,9 @@ impl Keeper {
             if self.in_work.contains(&order.name) {
                 continue;
             }
+            if self.lacks_record(app, &order, now).await {
+                continue;
+            }
             let client = match self.client().await {
                 Ok(client) => client,
                 Err(trouble) => return self.authority_failed(&trouble, unix_now()),
@@ -209,6 +218,35 @@ impl Keeper {
         }
     }
 
+    /// The time of a next key has come, its record is not in DNS beside the others, and nothing else asks for this order: it
+    /// is looked for again later. Where DNS does not answer the key is used, as was said to the operator.
+    async fn lacks_record(&mut self, app: &App, order: &Order, now: i64) -> bool {
+        let mut all = self.held.iter_mut();
+        let found = all.find(|(held, _)| held.name == order.name && held.kind == order.kind);
+        let Some((held, kept)) = found else { return false };
+        let is_due = held.next_key.is_some_and(|from| from != AT_ONCE && from <= now);
+        if !is_due || held.revoked.is_some() {
+            return false;
+        }
+        let Ok(Some(next)) = self.keep.next_key(kept) else { return false };
+        let Ok(resolver) = Resolver::system(DNS_TIME_MAX) else { return false };
+        let mut ports: Vec<u16> = app.settings.model.listeners.iter().map(|listener| listener.port).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        if recorded(&resolver, &order.name, &ports, &next.key.digest()).await != Some(false) {
+            return false;
+        }
+        held.next_key = Some(now + RECORD_WAIT_SECONDS);
+        tracing::error!(
+            name = order.name,
+            key = word(order.kind),
+            again_in_seconds = RECORD_WAIT_SECONDS,
+            "a new key is not used: its TLSA record is not in DNS beside those that are; the operator must enter it \
+             (sealpost dns records)"
+        );
+        held.renewal() > now
+    }
+
     /// The next key if its time has come; else that of the certificate that is to be renewed, if keys stay. The key of one
     /// that was revoked may be why, so that its successor has the next one or a fresh one.
     async fn key_to_keep(&mut self, order: &Order) -> Option<Key> {
@@ -216,10 +254,10 @@ impl Keeper {
             self.held.iter().find(|(held, _)| held.name == order.name && held.kind == order.kind)?;
         let (keep, kept, kind) = (self.keep.clone(), kept.clone(), order.kind);
         let (revoked, stays) = (held.revoked.is_some(), self.keep_key);
-        let now = unix_now();
+        let change = revoked || held.next_key.is_some_and(|from| from <= unix_now());
         let read = tokio::task::spawn_blocking(move || {
-            let next = keep.next_key(&kept).map_err(|error| error.to_string())?;
-            match next.filter(|next| revoked || next.from <= now) {
+            // One that cannot be read was reported, and is no reason to change the present key.
+            match keep.next_key(&kept).ok().flatten().filter(|_| change) {
                 Some(next) => Ok(Some(next.key)),
                 None if revoked || !stays => Ok(None),
                 None => {

@@ -2,11 +2,15 @@
 //! without it gone, before a certificate with it is shown (RFC 7671 8.1).
 //!
 //! What must hold: once told, a key stays until a certificate has it; it lies beside the certificate, in a file that is
-//! whole or not there, and only the owner reads it.
+//! whole or not there, and only the owner reads it. Where DNS has records of keys and the next one's is not among them the
+//! key is not used, however long it has waited.
 
 use super::keep::{Keep, Kept};
 use super::whole;
+use futures_util::future;
 use net::acme::Key;
+use net::dns::Resolver;
+use proto::discovery::dns::{Data, Kind};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
@@ -15,6 +19,9 @@ use std::path::PathBuf;
 /// Seconds from the word of the operator to the first certificate with the new key: two of the longest times for which
 /// records are usually kept, a day each (RFC 7671 8.1).
 pub const WAIT_SECONDS: i64 = 2 * 86_400;
+
+/// [`NextKey::from`] of a key that is used at once, whatever stands in DNS.
+pub const AT_ONCE: i64 = 0;
 
 /// A key that waits.
 #[derive(Debug)]
@@ -78,6 +85,27 @@ impl Keep {
     }
 }
 
+/// Is the record of this key in DNS wherever there are records of keys (`3 1 1`) for these ports of a host? `None` if
+/// nothing could be found out.
+pub(super) async fn recorded(
+    resolver: &Resolver,
+    host: &str,
+    ports: &[u16],
+    digest: &[u8; 32],
+) -> Option<bool> {
+    let asked = future::join_all(ports.iter().map(|port| async move {
+        let answer = resolver.ask(&format!("_{port}._tcp.{host}"), Kind::Tlsa).await.ok()?;
+        let digests = answer.records.into_iter().filter_map(|record| match record.data {
+            Data::Tlsa(3, 1, 1, digest) => Some(digest),
+            _ => None,
+        });
+        let digests: Vec<Vec<u8>> = digests.collect();
+        Some(digests.is_empty() || digests.iter().any(|other| other.as_slice() == digest.as_slice()))
+    }));
+    let said: Vec<bool> = asked.await.into_iter().flatten().collect();
+    (!said.is_empty()).then(|| said.iter().all(|fits| *fits))
+}
+
 fn place(kept: &Kept) -> PathBuf {
     kept.file.with_extension("next")
 }
@@ -86,7 +114,30 @@ fn place(kept: &Kept) -> PathBuf {
 mod tests {
     use super::*;
     use net::authority::KeyKind;
+    use proto::discovery::dns::Record;
     use std::os::unix::fs::PermissionsExt;
+
+    #[tokio::test]
+    async fn a_record_that_is_not_there_is_missed_only_where_others_are() {
+        let host = "mail.example.test";
+        let record = |port: u16, data| Record { name: format!("_{port}._tcp.{host}"), data };
+        let key = |octet| Data::Tlsa(3, 1, 1, vec![octet; 32]);
+        let records = vec![
+            record(25, key(1)),
+            record(25, key(2)),
+            record(993, key(1)),
+            // The authority's key: that of the certificate may change.
+            record(465, Data::Tlsa(2, 1, 1, vec![9; 32])),
+        ];
+        let resolver = Resolver::fixed(records, vec![format!("_143._tcp.{host}")]);
+        let said = async |ports: &[u16]| recorded(&resolver, host, ports, &[2; 32]).await;
+        assert_eq!(said(&[25]).await, Some(true));
+        assert_eq!(said(&[25, 993]).await, Some(false), "it is missing at one port");
+        assert_eq!(said(&[25, 465, 995]).await, Some(true), "no key of ours is pinned at the others");
+        assert_eq!(said(&[143]).await, None);
+        assert_eq!(said(&[143, 993]).await, Some(false));
+        assert_eq!(said(&[]).await, None);
+    }
 
     #[test]
     fn a_key_that_was_told_stays_and_only_its_time_moves_forward() {

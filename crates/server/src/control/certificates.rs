@@ -143,7 +143,7 @@ impl Operator {
         let Some(acme) = &self.settings.acme else { return Ok(()) };
         let keep = Keep::new(&self.settings.data, &acme.directory);
         let from = |kept: &Kept| match (now.contains(&kept.name), later.contains(&kept.name)) {
-            (true, _) => Some(unix_now()),
+            (true, _) => Some(next_key::AT_ONCE),
             (_, true) => Some(unix_now().saturating_add(next_key::WAIT_SECONDS)),
             _ => None,
         };
@@ -178,8 +178,8 @@ impl Operator {
         Ok(format!(
             "The next keys for {names} are made. Where the zone is signed with DNSSEC, enter these records now, beside those \
              that are there:\n\n{}\nThey must have been there for two of their lifetimes when certificates with the new keys \
-             are ordered, on {date}. Until then the present keys stay; afterwards sealpost dns records says which records \
-             can go. If somebody else may know a key do not wait: sealpost certificate renew --new-key --now",
+             are ordered, on {date}. Until then the present keys stay, and as long as DNS has records of keys but not these; \
+             afterwards sealpost dns records says which can go. If somebody else may know a key do not wait: sealpost certificate renew --new-key --now",
             zone(&records)
         ))
     }
