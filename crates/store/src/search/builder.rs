@@ -274,3 +274,40 @@ fn beginning(word: &[u8]) -> u64 {
     first[..len].copy_from_slice(&word[..len]);
     u64::from_be_bytes(first)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Known words and new ones, near numbers and far ones, while the table grows.
+        #[test]
+        fn each_document_has_its_words(
+            texts in proptest::collection::vec(proptest::collection::vec((0u32..40_000, 1u32..200), 0..6), 1..12),
+        ) {
+            let (mut builder, mut room, mut distinct) = (Builder::default(), Room::default(), Distinct::default());
+            let mut expected: Vec<BTreeSet<String>> = Vec::new();
+            for runs in &texts {
+                let words = runs.iter().flat_map(|(from, many)| *from..from + many);
+                let words: Vec<String> = words.map(|n| format!("w{n}{}", "x".repeat(n as usize % 40))).collect();
+                let text = words.join(" ");
+                prop_assert!(distinct.take(text.as_bytes(), &mut text.len()));
+                builder.add(text.as_bytes(), &distinct, &mut room);
+                expected.push(words.into_iter().collect());
+            }
+            prop_assert_eq!(builder.count() as usize, expected.len());
+            for (doc, expected) in (0..).zip(&expected) {
+                let words: Vec<String> =
+                    builder.document(doc).map(|id| String::from_utf8_lossy(builder.word(id)).into_owned()).collect();
+                prop_assert_eq!(words.len(), expected.len(), "no word comes twice");
+                prop_assert_eq!(&words.into_iter().collect::<BTreeSet<_>>(), expected);
+            }
+            let all: BTreeSet<&String> = expected.iter().flatten().collect();
+            prop_assert_eq!(builder.ends.len(), all.len(), "each word has one number");
+        }
+    }
+}
