@@ -152,7 +152,7 @@ impl super::Search {
         merge_tail(&mut chunks);
         let bytes = chunks.iter().map(|chunk: &Arc<Chunk<F>>| chunk.bytes()).sum();
         let group = Arc::new(Group { chunks, upto: view.last_uid(), mapped: Mutex::default() });
-        cache.put(id, group.clone(), bytes);
+        cache.put(id, group.clone(), bytes, cache.round());
         Ok(group)
     }
 }

@@ -1,6 +1,7 @@
 //! The answer to a search for text: what the index finds, and what is read to be sure.
 
 use super::block::{self, Head, Section};
+use super::cache::Round;
 use super::docs::{self, Docs};
 use super::gathered::Gathered;
 use super::scan::{Scan, Test};
@@ -32,6 +33,8 @@ pub(super) struct Finding<'a> {
     pub(super) account: AccountId,
     pub(super) view: &'a View,
     pub(super) cancelled: &'a AtomicBool,
+    /// Of the terms in memory.
+    pub(super) round: Round,
 }
 
 /// What the index says.
@@ -237,10 +240,10 @@ impl Source for Block<'_> {
 
 impl Block<'_> {
     fn terms(&self, section: Section) -> Result<Arc<Terms>, Error> {
-        let Finding { search, account, view, .. } = self.finding;
+        let Finding { search, account, view, round, .. } = self.finding;
         let mailbox = view.mailbox.id;
         let number = self.head.number;
-        search.terms(TermsKey { account: *account, mailbox, number, section }, || {
+        search.terms(TermsKey { account: *account, mailbox, number, section }, *round, || {
             self.head.terms(self.snapshot, key::search(*account), mailbox, section)
         })
     }

@@ -36,7 +36,7 @@ use crate::blob::Bodies;
 use crate::engine::Engine;
 use crate::{Error, Options};
 use block::Section;
-use cache::Cache;
+use cache::{Cache, Round};
 use proto::proof::AccountId;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -229,13 +229,18 @@ impl Search {
         &self.shared.bodies
     }
 
-    /// Terms from memory, or else by `read`.
-    fn terms(&self, key: TermsKey, read: impl FnOnce() -> Result<Terms, Error>) -> Result<Arc<Terms>, Error> {
+    /// Terms from memory, or else by `read`. `round`: of the search that wants them.
+    fn terms(
+        &self,
+        key: TermsKey,
+        round: Round,
+        read: impl FnOnce() -> Result<Terms, Error>,
+    ) -> Result<Arc<Terms>, Error> {
         if let Some(held) = self.shared.terms.get(&key) {
             return Ok(held);
         }
         let terms = Arc::new(read()?);
-        self.shared.terms.put(key, terms.clone(), terms.bytes());
+        self.shared.terms.put(key, terms.clone(), terms.bytes(), round);
         Ok(terms)
     }
 }
@@ -277,7 +282,8 @@ impl Account {
         let cancelled = Arc::new(AtomicBool::new(false));
         let guard = CancelOnDrop(cancelled.clone());
         let found = crate::blob::blocking(move || {
-            find(&find::Finding { search: &search, account, view: &view, cancelled: &cancelled })
+            let round = search.shared.terms.round();
+            find(&find::Finding { search: &search, account, view: &view, cancelled: &cancelled, round })
         })
         .await;
         drop(guard);
