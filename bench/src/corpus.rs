@@ -13,6 +13,9 @@ const MIX_BYTES: (f64, f64) = (2_000.0, 100_000.0);
 const MIX_COUNT: usize = 256;
 /// Digits of the stamp.
 const STAMP_DIGITS: usize = 20;
+/// Octets of text in a larger message, beside a quarter of the rest; what is more is an attachment.
+const TEXT_BYTES: usize = 6_000;
+const BOUNDARY: &str = "a-part-of-the-load";
 const WORDS: &[&str] = &[
     "the",
     "meeting",
@@ -70,15 +73,17 @@ impl Template {
             WORDS[dice.below(WORDS.len())],
         );
         let in_header = text.len();
-        let _ = write!(
-            text,
-            "{zeros}@load.example.net>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\nNumber "
-        );
+        let _ = write!(text, "{zeros}@load.example.net>\r\nMIME-Version: 1.0\r\n");
+        let words_until = octets.min(TEXT_BYTES + octets / 4);
+        let has_attachment = octets > words_until;
+        if has_attachment {
+            let _ =
+                write!(text, "Content-Type: multipart/mixed; boundary={BOUNDARY}\r\n\r\n--{BOUNDARY}\r\n");
+        }
+        text.push_str("Content-Type: text/plain; charset=us-ascii\r\n\r\nNumber ");
         let in_body = text.len();
         text.push_str(&zeros);
         text.push_str("\r\n");
-        // The larger part of larger messages is what attachments look like on the wire.
-        let words_until = octets.min(6_000 + octets / 4);
         while text.len() < words_until {
             let line_end = text.len() + 60;
             while text.len() < line_end {
@@ -87,6 +92,13 @@ impl Template {
             }
             text.push_str("\r\n");
         }
+        if has_attachment {
+            let _ = write!(
+                text,
+                "\r\n--{BOUNDARY}\r\nContent-Type: application/pdf; name=note.pdf\r\n\
+                 Content-Disposition: attachment; filename=note.pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+            );
+        }
         while text.len() < octets {
             for _ in 0..76 {
                 let digit =
@@ -94,6 +106,9 @@ impl Template {
                 text.push(char::from(digit));
             }
             text.push_str("\r\n");
+        }
+        if has_attachment {
+            let _ = write!(text, "--{BOUNDARY}--\r\n");
         }
         text.push_str(".\r\n");
         Template { wire: text.into_bytes(), stamps_at: [in_header, in_body] }
@@ -236,6 +251,16 @@ mod tests {
         // Log-uniform: as many below the geometric mean as above it.
         let below = sizes.iter().filter(|s| **s < 14_142).count();
         assert!((MIX_COUNT / 2 - 4..=MIX_COUNT / 2 + 4).contains(&below), "{below}");
+    }
+
+    #[test]
+    fn what_is_large_is_an_attachment() {
+        let wire = |octets| String::from_utf8(Template::new(3, octets).wire).unwrap();
+        assert!(!wire(8_000).contains(BOUNDARY));
+        let large = wire(20_000);
+        assert_eq!(large.matches(&format!("\r\n--{BOUNDARY}")).count(), 3);
+        let attached = large.split_once("base64\r\n\r\n").unwrap().1;
+        assert!((8_000..10_000).contains(&attached.len()), "{}", attached.len());
     }
 
     #[test]
