@@ -1,9 +1,9 @@
 //! Keeps the index of mailboxes up to date, on two threads of its own.
 //!
-//! One gathers the words of new messages into the mailbox's tail, a moment after they were delivered and faster than they come. The other,
-//! behind everybody else, makes blocks of tails that are full, and merges blocks that follow each other so that each is some times larger than
+//! One gathers the words of new messages into the mailbox's tail, a moment after they were delivered and faster than they come. The other
+//! makes blocks of tails that are full, and merges blocks that follow each other so that each is some times larger than
 //! all behind it: a message is written a few times in its life, and a search looks at few blocks. A message whose
-//! block was lost becomes part of a new one in the same place. Nothing waits for the index: what it lacks is read.
+//! block was lost becomes part of a new one in the same place. Nothing waits for the index: what it lacks is read. Both threads let others go first.
 
 use super::block::{self, BLOCK_MESSAGES_MAX, Fresh, Head, Section};
 use super::find::UNINDEXED_MAX;
@@ -50,6 +50,9 @@ const BURST_BLOCKS_MAX: usize = 16;
 const WAITING_MAX: usize = 65536;
 /// After an error, which is most likely a full disk.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(10);
+
+/// A tenth of a processor is left to each thread where all are busy.
+const NICE: i32 = 10;
 
 /// What the threads are asked to do.
 #[derive(Debug, Default)]
@@ -453,18 +456,20 @@ impl Indexer {
             look_at_all(&gathering);
             gather_all(&gathering);
         })?;
-        indexer.begin("store-index", move || {
-            // Of this thread alone, as the system counts it. Refused, it changes nothing but the pace.
-            if let Err(error) = rustix::process::nice(10) {
-                tracing::debug!(%error, "the search indexer runs like everybody");
-            }
-            build_all(&building);
-        })?;
+        indexer.begin("store-index", move || build_all(&building))?;
         Ok(indexer)
     }
 
+    /// A thread that lets those go first who have somebody waiting for them.
     fn begin(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
-        self.threads.push(std::thread::Builder::new().name(name.to_owned()).spawn(work)?);
+        let behind = move || {
+            // Of this thread alone, as the system counts it. Refused, it changes nothing but the pace.
+            if let Err(error) = rustix::process::nice(NICE) {
+                tracing::debug!(%error, "the search indexer runs like everybody");
+            }
+            work();
+        };
+        self.threads.push(std::thread::Builder::new().name(name.to_owned()).spawn(behind)?);
         Ok(())
     }
 }
