@@ -6,48 +6,17 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
 use std::path::Path;
 
-/// The file operations that the bodies need.
+/// The file operations that the bodies need: those of the system, unless an implementation says otherwise.
 pub trait Disk: Send + Sync + std::fmt::Debug {
     /// A new file, which must not exist yet, open for reading and writing.
-    fn create(&self, path: &Path) -> io::Result<File>;
-    /// Opens an existing file for reading and writing.
-    fn open(&self, path: &Path) -> io::Result<File>;
-    /// Writes all of `pieces`, one after the other, at `offset`.
-    fn write_at(&self, file: &File, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<()>;
-    /// Content and length are durable on return.
-    fn sync(&self, file: &File) -> io::Result<()>;
-    /// Names in the directory are durable on return.
-    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
-    /// Renames a file.
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Cuts a file to `len`.
-    fn truncate(&self, file: &File, len: u64) -> io::Result<()>;
-    /// Removes a file.
-    fn remove(&self, path: &Path) -> io::Result<()>;
-    /// Whether writes to `file` go past the page cache from now on: they are of whole blocks then. False: that cannot be had. A file
-    /// system may say otherwise and refuse the first such write.
-    fn set_direct(&self, file: &File, on: bool) -> bool {
-        let set = rustix::fs::fcntl_getfl(file).and_then(|mut flags| {
-            flags.set(rustix::fs::OFlags::DIRECT, on);
-            rustix::fs::fcntl_setfl(file, flags)
-        });
-        set.is_ok()
-    }
-}
-
-/// The real disk.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Real;
-
-impl Disk for Real {
     fn create(&self, path: &Path) -> io::Result<File> {
         OpenOptions::new().read(true).write(true).create_new(true).open(path)
     }
-
+    /// Opens an existing file for reading and writing.
     fn open(&self, path: &Path) -> io::Result<File> {
         OpenOptions::new().read(true).write(true).open(path)
     }
-
+    /// Writes all of `pieces`, one after the other, at `offset`.
     fn write_at(&self, file: &File, pieces: &[IoSlice<'_>], mut offset: u64) -> io::Result<()> {
         // The system takes at most 1024 pieces at once.
         for pieces in pieces.chunks(1024) {
@@ -66,27 +35,42 @@ impl Disk for Real {
         }
         Ok(())
     }
-
+    /// Content and length are durable on return.
     fn sync(&self, file: &File) -> io::Result<()> {
         file.sync_data()
     }
-
+    /// Names in the directory are durable on return.
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()
     }
-
+    /// Renames a file.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         std::fs::rename(from, to)
     }
-
+    /// Cuts a file to `len`.
     fn truncate(&self, file: &File, len: u64) -> io::Result<()> {
         file.set_len(len)
     }
-
+    /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()> {
         std::fs::remove_file(path)
     }
+    /// Whether writes to `file` go past the page cache from now on: they are of whole blocks then. False: that cannot be had. A file
+    /// system may say otherwise and refuse the first such write.
+    fn set_direct(&self, file: &File, on: bool) -> bool {
+        let set = rustix::fs::fcntl_getfl(file).and_then(|mut flags| {
+            flags.set(rustix::fs::OFlags::DIRECT, on);
+            rustix::fs::fcntl_setfl(file, flags)
+        });
+        set.is_ok()
+    }
 }
+
+/// The real disk.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Real;
+
+impl Disk for Real {}
 
 /// `pieces` without their first `skip` octets.
 fn rest<'a>(pieces: &'a [IoSlice<'_>], mut skip: usize) -> Vec<IoSlice<'a>> {

@@ -3,7 +3,6 @@
 use crate::help::*;
 use std::fs::File;
 use std::io::{self, IoSlice};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use store::Store;
@@ -30,12 +29,6 @@ struct Choosy {
 }
 
 impl Disk for Choosy {
-    fn create(&self, path: &Path) -> io::Result<File> {
-        Real.create(path)
-    }
-    fn open(&self, path: &Path) -> io::Result<File> {
-        Real.open(path)
-    }
     fn write_at(&self, file: &File, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<()> {
         let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
         if self.on.load(Ordering::SeqCst) == 1 && bytes > 0 {
@@ -46,21 +39,6 @@ impl Disk for Choosy {
             }
         }
         Real.write_at(file, pieces, offset)
-    }
-    fn sync(&self, file: &File) -> io::Result<()> {
-        Real.sync(file)
-    }
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        Real.sync_dir(dir)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        Real.rename(from, to)
-    }
-    fn truncate(&self, file: &File, len: u64) -> io::Result<()> {
-        Real.truncate(file, len)
-    }
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        Real.remove(path)
     }
     fn set_direct(&self, file: &File, on: bool) -> bool {
         let can = match self.direct {

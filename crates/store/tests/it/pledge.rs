@@ -4,8 +4,7 @@
 use crate::help::*;
 use std::fs::File;
 use std::future::Future;
-use std::io::{self, IoSlice};
-use std::path::Path;
+use std::io;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use store::account::{Delivered, Refused};
@@ -36,15 +35,6 @@ impl Held {
 }
 
 impl Disk for Held {
-    fn create(&self, path: &Path) -> io::Result<File> {
-        Real.create(path)
-    }
-    fn open(&self, path: &Path) -> io::Result<File> {
-        Real.open(path)
-    }
-    fn write_at(&self, file: &File, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<()> {
-        Real.write_at(file, pieces, offset)
-    }
     fn sync(&self, file: &File) -> io::Result<()> {
         let waiting = |word: &mut Word| *word == Word::Wait;
         let word = *self.said.wait_while(self.word.lock().unwrap(), waiting).unwrap();
@@ -52,18 +42,6 @@ impl Disk for Held {
             return Err(io::Error::from_raw_os_error(5));
         }
         Real.sync(file)
-    }
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        Real.sync_dir(dir)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        Real.rename(from, to)
-    }
-    fn truncate(&self, file: &File, len: u64) -> io::Result<()> {
-        Real.truncate(file, len)
-    }
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        Real.remove(path)
     }
 }
 
