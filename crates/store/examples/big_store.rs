@@ -5,10 +5,13 @@
 
 #![allow(clippy::print_stdout)]
 
+#[path = "common/person.rs"]
+mod person;
+
 use proto::proof::AccountId;
 use std::time::{Duration, Instant};
 use store::account::{Delivery, Flags};
-use store::system::directory::{AccountRecord, Credentials, Domain};
+use store::system::directory::Domain;
 use store::{Options, Store};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -61,17 +64,7 @@ async fn fill(store: &Store, accounts: u64, messages: u64) -> Result<(), Failure
     directory.put_domain(Domain::named("example.test"), false).await?;
     let mut ids = Vec::new();
     for n in 0..accounts {
-        let record = AccountRecord {
-            id: AccountId(0),
-            address: format!("user{n}@example.test"),
-            name: String::new(),
-            enabled: true,
-            quota_bytes: None,
-            quota_messages: None,
-            created: 0,
-        };
-        let nothing = Credentials { salt: vec![0; 16], iterations: 4096, generation: 0, list: Vec::new() };
-        ids.push(directory.add_account(record, nothing).await?);
+        ids.push(person::add(store, &format!("user{n}@example.test")).await?);
     }
     let mut writer = store.bodies().writer();
     writer.write(b"Subject: x\r\n\r\nx\r\n").await?;

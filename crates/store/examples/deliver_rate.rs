@@ -5,15 +5,18 @@
 
 #![allow(clippy::print_stdout)]
 
+#[path = "common/person.rs"]
+mod person;
+
 use proto::proof::AccountId;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use store::account::{Delivery, Flags};
-use store::system::directory::{AccountRecord, Credentials, Domain};
+use store::system::directory::Domain;
 use store::{Options, Store};
 
-type Failure = Box<dyn std::error::Error>;
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -37,7 +40,7 @@ fn main() -> Result<(), Failure> {
                 turn += producers;
                 delivered.fetch_add(1, Ordering::Relaxed);
             }
-            Ok::<(), Failure2>(())
+            Ok::<(), Failure>(())
         }));
     }
     for task in tasks {
@@ -68,9 +71,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-type Failure2 = Box<dyn std::error::Error + Send + Sync>;
-
-async fn deliver(store: &Store, account: AccountId, body: &[u8], turn: u64) -> Result<(), Failure2> {
+async fn deliver(store: &Store, account: AccountId, body: &[u8], turn: u64) -> Result<(), Failure> {
     let mut writer = store.bodies().writer();
     writer.write(&turn.to_le_bytes()).await?;
     for piece in body.chunks(8 << 10) {
@@ -102,17 +103,7 @@ async fn people(store: &Store, count: u64) -> Result<Arc<Vec<AccountId>>, Failur
     directory.put_domain(Domain::named("example.test"), false).await?;
     let mut ids = Vec::new();
     for n in 0..count {
-        let record = AccountRecord {
-            id: AccountId(0),
-            address: format!("user{n}@example.test"),
-            name: String::new(),
-            enabled: true,
-            quota_bytes: None,
-            quota_messages: None,
-            created: 0,
-        };
-        let nothing = Credentials { salt: vec![0; 16], iterations: 4096, generation: 0, list: Vec::new() };
-        ids.push(directory.add_account(record, nothing).await?);
+        ids.push(person::add(store, &format!("user{n}@example.test")).await?);
     }
     Ok(Arc::new(ids))
 }

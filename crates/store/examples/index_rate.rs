@@ -6,14 +6,17 @@
 
 #![allow(clippy::print_stdout)]
 
-use proto::message::gist::{Limits, Scanner};
+#[path = "common/letter.rs"]
+mod letter;
+#[path = "common/person.rs"]
+mod person;
+
 use proto::proof::AccountId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use store::account::{Delivery, Flags};
-use store::system::directory::{AccountRecord, Credentials, Domain};
+use store::system::directory::Domain;
 use store::{Options, Store};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -47,7 +50,7 @@ fn main() -> Result<(), Failure> {
                 let text = write(n, &words);
                 octets.fetch_add(text.len() as u64, Ordering::Relaxed);
                 let account = store.account(ids[(n % ids.len() as u64) as usize]);
-                account.deliver(delivery(&store, n, &text).await?).await?;
+                account.deliver(letter::delivery(&store, n, &text).await?).await?;
             }
             Ok::<(), Failure>(())
         }));
@@ -125,47 +128,11 @@ fn blocks(dir: &str, what: &str, which: &str) -> Result<i64, Failure> {
     Ok(db.query_row(&query, [], |row| row.get(0))?)
 }
 
-async fn delivery(store: &Store, n: u64, octets: &[u8]) -> Result<Delivery, Failure> {
-    let mut scanner = Scanner::new(Limits::default());
-    scanner.feed(octets);
-    let mut writer = store.bodies().writer();
-    writer.write(octets).await?;
-    let prefix = b"Return-Path: <a@example.test>\r\nDelivered-To: user@example.test\r\n".to_vec();
-    let header = octets.windows(4).position(|w| w == b"\r\n\r\n").map_or(octets.len(), |at| at + 4);
-    Ok(Delivery {
-        mailbox: "INBOX".to_owned(),
-        header_bytes: (prefix.len() + header) as u64,
-        prefix,
-        body: writer.place().await?,
-        flags: Flags::default(),
-        keywords: Vec::new(),
-        gist: scanner.finish(),
-        received: 1_700_000_000 + n as i64,
-        saved: 1_700_000_000,
-        token: None,
-        quota: true,
-    })
-}
-
-async fn people_one(store: &Store, n: u64) -> Result<AccountId, Failure> {
-    let record = AccountRecord {
-        id: AccountId(0),
-        address: format!("user{n}@example.test"),
-        name: String::new(),
-        enabled: true,
-        quota_bytes: None,
-        quota_messages: None,
-        created: 0,
-    };
-    let nothing = Credentials { salt: vec![0; 16], iterations: 4096, generation: 0, list: Vec::new() };
-    Ok(store.directory().add_account(record, nothing).await?)
-}
-
 async fn people(store: &Store, count: u64) -> Result<Arc<Vec<AccountId>>, Failure> {
     store.directory().put_domain(Domain::named("example.test"), false).await?;
     let mut ids = Vec::new();
     for n in 0..count {
-        ids.push(people_one(store, n).await?);
+        ids.push(person::add(store, &format!("user{n}@example.test")).await?);
     }
     Ok(Arc::new(ids))
 }

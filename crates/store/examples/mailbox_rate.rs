@@ -5,13 +5,16 @@
 
 #![allow(clippy::print_stdout)]
 
+#[path = "common/person.rs"]
+mod person;
+
 use proto::proof::AccountId;
 use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use store::account::{Account, Copying, Delivery, FlagChange, Flags, How, MailboxId};
 use store::blob::BodyRef;
-use store::system::directory::{AccountRecord, Credentials, Domain};
+use store::system::directory::Domain;
 use store::{Options, Store};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -156,17 +159,7 @@ impl Look for Account {
 async fn fill(store: &Store, count: u32) -> Result<(Account, BodyRef), Failure> {
     let domain = Domain { separator: None, ..Domain::named("example.test") };
     store.directory().put_domain(domain, false).await?;
-    let record = AccountRecord {
-        id: AccountId(0),
-        address: "user@example.test".to_owned(),
-        name: String::new(),
-        enabled: true,
-        quota_bytes: None,
-        quota_messages: None,
-        created: 0,
-    };
-    let nothing = Credentials { salt: vec![0; 16], iterations: 4096, generation: 0, list: Vec::new() };
-    let account = store.account(store.directory().add_account(record, nothing).await?);
+    let account = store.account(person::add(store, "user@example.test").await?);
     let mut writer = store.bodies().writer();
     writer.write(b"Subject: x\r\n\r\nx\r\n").await?;
     let body = writer.finish().await?;

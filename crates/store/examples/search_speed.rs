@@ -5,14 +5,18 @@
 
 #![allow(clippy::print_stdout)]
 
-use proto::message::gist::{Limits, Scanner};
+#[path = "common/letter.rs"]
+mod letter;
+#[path = "common/person.rs"]
+mod person;
+
 use proto::message::text::fold;
 use proto::proof::AccountId;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use store::account::{Account, Delivery, Flags, View};
+use store::account::{Account, View};
 use store::search::{Bits, Field, Scope};
-use store::system::directory::{AccountRecord, Credentials, Domain};
+use store::system::directory::Domain;
 use store::{Options, Store};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -159,17 +163,7 @@ async fn owner(store: &Store) -> Result<AccountId, Failure> {
         return Ok(known.id);
     }
     directory.put_domain(Domain::named("example.test"), false).await?;
-    let record = AccountRecord {
-        id: AccountId(0),
-        address: "user@example.test".to_owned(),
-        name: String::new(),
-        enabled: true,
-        quota_bytes: None,
-        quota_messages: None,
-        created: 0,
-    };
-    let nothing = Credentials { salt: vec![0; 16], iterations: 4096, generation: 0, list: Vec::new() };
-    Ok(directory.add_account(record, nothing).await?)
+    person::add(store, "user@example.test").await
 }
 
 /// Delivers; the octets of all.
@@ -186,7 +180,7 @@ async fn fill(store: &Store, account: &Account, messages: u64, text: usize) -> R
                 for n in some {
                     let octets = message(*n, &words, text);
                     bytes += octets.len() as u64;
-                    deliveries.push(delivery(&store, *n, &octets).await?);
+                    deliveries.push(letter::delivery(&store, *n, &octets).await?);
                 }
                 account.append(deliveries, None).await?;
             }
@@ -198,28 +192,6 @@ async fn fill(store: &Store, account: &Account, messages: u64, text: usize) -> R
         bytes += task.await??;
     }
     Ok(bytes)
-}
-
-async fn delivery(store: &Store, n: u64, octets: &[u8]) -> Result<Delivery, Failure> {
-    let mut scanner = Scanner::new(Limits::default());
-    scanner.feed(octets);
-    let mut writer = store.bodies().writer();
-    writer.write(octets).await?;
-    let prefix = b"Return-Path: <a@example.test>\r\nDelivered-To: user@example.test\r\n".to_vec();
-    let header = octets.windows(4).position(|w| w == b"\r\n\r\n").map_or(octets.len(), |at| at + 4);
-    Ok(Delivery {
-        mailbox: "INBOX".to_owned(),
-        header_bytes: (prefix.len() + header) as u64,
-        prefix,
-        body: writer.place().await?,
-        flags: Flags::default(),
-        keywords: Vec::new(),
-        gist: scanner.finish(),
-        received: 1_700_000_000 + n as i64,
-        saved: 1_700_000_000,
-        token: None,
-        quota: true,
-    })
 }
 
 /// A generator of numbers; the same ones each time.
