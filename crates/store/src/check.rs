@@ -186,8 +186,7 @@ fn check_system(snapshot: &dyn Snapshot, report: &mut Report) -> Result<Vec<Acco
             // An entry that leads to nothing is harmless; one that is missing is found at the account.
             Some(&key::SHARE) => drop(report.sound(whose, row::decode_number(value))?),
             None => {}
-            Some(_) if [key::next_account(), key::seed(), key::active_segment()].iter().any(|k| k == key) => {
-            }
+            Some(_) if [key::next_account(), key::seed(), key::settled()].iter().any(|k| k == key) => {}
             Some(_) => report.fault(format!("directory: a row of an unknown kind, {key:?}")),
         }
         Ok(ControlFlow::Continue(()))

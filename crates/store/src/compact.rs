@@ -185,9 +185,9 @@ impl Compactor {
 
     /// Segments that nothing is appended to and that are not emptied, with their octets.
     fn sealed(&self, emptied: &BTreeMap<u64, i64>) -> Result<BTreeMap<u64, u64>, Error> {
-        let active = self.bodies.active();
+        // In this order: one that is begun meanwhile is not among them.
         let mut sizes = self.bodies.segments()?;
-        sizes.retain(|segment, _| Some(*segment) != active && !emptied.contains_key(segment));
+        sizes.retain(|segment, _| !self.bodies.is_open(*segment) && !emptied.contains_key(segment));
         Ok(sizes)
     }
 

@@ -55,6 +55,8 @@ pub trait Disk: Send + Sync + std::fmt::Debug {
     fn remove(&self, path: &Path) -> io::Result<()> {
         std::fs::remove_file(path)
     }
+    /// All that was committed to the database `path` so far is durable. Nothing is to be done: a disk that forgets takes note of it.
+    fn log_synced(&self, _path: &Path) {}
     /// Whether writes to `file` go past the page cache from now on: they are of whole blocks then. False: that cannot be had. A file
     /// system may say otherwise and refuse the first such write.
     fn set_direct(&self, file: &File, on: bool) -> bool {

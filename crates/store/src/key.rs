@@ -257,8 +257,8 @@ pub(crate) fn next_account() -> Vec<u8> {
 pub(crate) fn seed() -> Vec<u8> {
     vec![b'i']
 }
-/// Which segment is written to, and up to where it is known to be good.
-pub(crate) fn active_segment() -> Vec<u8> {
+/// Which segment is written to, and up to where the table is durable by itself.
+pub(crate) fn settled() -> Vec<u8> {
     vec![b'b']
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Knows no network protocol. Every transaction belongs to one account (the
 //! directory and other things of the whole service live in partitions of
-//! their own). What returns `Ok` is durable: a body is synced before a commit that refers
-//! to it, and a change is answered after the engine's sync.
+//! their own). What returns `Ok` is durable: a change is answered after one sync of the active segment, in which it
+//! was written with the bodies that it refers to; the database follows (`engine::journal`).
 
 pub mod account;
 pub mod blob;
@@ -27,9 +27,10 @@ pub use error::Error;
 
 use account::Accounts;
 use compact::Compactor;
-use engine::{Batch, CommitError, Embedded, Engine};
+use engine::{Batch, CommitError, Engine, Prepared};
 use maintain::Maintenance;
 use proto::proof::AccountId;
+use row::Settled;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,6 +44,8 @@ pub struct Options {
     pub body_own_segment_bytes_min: u64,
     /// A shared segment is sealed at this size (default 256 MiB).
     pub segment_bytes_max: u64,
+    /// Octets of changes that are held in the active segment until the database is durable without them (default 4 MiB).
+    pub records_bytes_max: u64,
     /// Octets of what searches of header fields, sorting and threading hold in memory (default 256 MiB).
     pub columns_cache_bytes_max: usize,
     /// Octets of the search index that are held in memory (default 256 MiB).
@@ -58,6 +61,7 @@ impl Default for Options {
             body_memory_bytes_max: 128 << 10,
             body_own_segment_bytes_min: 2 << 20,
             segment_bytes_max: 256 << 20,
+            records_bytes_max: 4 << 20,
             columns_cache_bytes_max: 256 << 20,
             term_cache_bytes_max: 256 << 20,
             view_cache_bytes_max: 256 << 20,
@@ -135,20 +139,13 @@ impl Store {
     pub fn open_on(dir: &Path, options: Options, disk: Arc<dyn disk::Disk>) -> Result<Store, Error> {
         make_dir(dir)?;
         let lock = lock::DirLock::take(dir)?;
-        let engine: Arc<dyn Engine> = Arc::new(Embedded::open(&dir.join(DATABASE))?);
+        let prepared = Prepared::open(&dir.join(DATABASE), disk.clone())?;
+        let settled = prepared.get(&key::settled())?;
+        let settled = settled.map_or(Ok(Settled::default()), |bytes| Settled::decode(&bytes))?;
+        let (bodies, log, records) =
+            blob::Bodies::open(dir, options.clone(), disk, &settled, prepared.nudge())?;
+        let engine: Arc<dyn Engine> = Arc::new(prepared.start(Some(Box::new(log)), &records)?);
         let seed = seed(&*engine)?;
-        let active = engine.get(key::SYSTEM, &key::active_segment())?;
-        let active = active.map(|bytes| row::decode_active(&bytes)).transpose()?;
-        let recorder = engine.clone();
-        let record = Box::new(move |segment, good| {
-            let mut batch = Batch::default();
-            batch.put(key::active_segment(), row::encode_active(segment, good));
-            // A record that is lost costs a longer look at the next start, nothing else.
-            recorder.commit(key::SYSTEM, None, batch, Box::new(|_| ()));
-        });
-        let nudged = engine.clone();
-        let nudge = Arc::new(move || nudged.nudge());
-        let bodies = blob::Bodies::open(dir, options.clone(), disk, active, record, nudge)?;
         let search = search::Search::new(engine.clone(), bodies.clone(), &options);
         let pending = system::pending::Pending::open(engine.clone(), bodies.clone())?;
         let accounts = Arc::new(Accounts::new(

@@ -1,15 +1,12 @@
 //! A pledge: certain octets are on their way to the disk, and somebody will say what became of it.
 //!
-//! A body's sync and the work on the rows that refer to it can so go on at the same time: a batch that rests on a pledge
-//! is committed only after it was kept, and refused if it was broken.
+//! A body has a place before it is written, so that the rows that refer to it can be made meanwhile: a batch that rests on a
+//! pledge is committed with what was pledged or after it, and refused if it was broken.
 //!
 //! What must hold: who owes it says what became of it, or dies; in either case it is decided, so that nobody waits for ever.
 
 use crate::Error;
 use std::sync::{Arc, OnceLock};
-
-/// Called after a pledge was decided.
-pub(crate) type Nudge = Arc<dyn Fn() + Send + Sync>;
 
 /// See above. Later ones have higher numbers.
 #[derive(Debug)]
@@ -28,11 +25,6 @@ impl Pledge {
     pub(crate) fn outcome(&self) -> Option<Result<(), Error>> {
         self.outcome.get().map(|outcome| outcome.as_ref().copied().map_err(Error::again))
     }
-
-    /// True if it is kept or broken.
-    pub(crate) fn is_decided(&self) -> bool {
-        self.outcome.get().is_some()
-    }
 }
 
 /// Two are equal only if they are one.
@@ -47,12 +39,11 @@ impl Eq for Pledge {}
 /// What somebody owes. Dropped without a word, the pledge is broken.
 pub(crate) struct Debt {
     pledge: Arc<Pledge>,
-    nudge: Nudge,
 }
 
 impl Debt {
-    pub(crate) fn new(number: u64, nudge: Nudge) -> Debt {
-        Debt { pledge: Arc::new(Pledge { number, outcome: OnceLock::new() }), nudge }
+    pub(crate) fn new(number: u64) -> Debt {
+        Debt { pledge: Arc::new(Pledge { number, outcome: OnceLock::new() }) }
     }
 
     pub(crate) fn pledge(&self) -> Arc<Pledge> {
@@ -70,7 +61,6 @@ impl Drop for Debt {
     fn drop(&mut self) {
         // Without effect on one that is settled.
         drop(self.pledge.outcome.set(Err(Error::Closed)));
-        (self.nudge)();
     }
 }
 
@@ -78,24 +68,16 @@ impl Drop for Debt {
 mod tests {
     use super::Debt;
     use crate::Error;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU32, Ordering};
 
     #[test]
-    fn a_debt_is_settled_or_broken_and_tells_once() {
-        let nudges = Arc::new(AtomicU32::new(0));
-        let counter = nudges.clone();
-        let nudge: super::Nudge = Arc::new(move || {
-            counter.fetch_add(1, Ordering::SeqCst);
-        });
-        let (kept, broken) = (Debt::new(1, nudge.clone()), Debt::new(2, nudge));
+    fn a_debt_is_settled_or_broken() {
+        let (kept, broken) = (Debt::new(1), Debt::new(2));
         let pledges = [kept.pledge(), broken.pledge()];
-        assert!(pledges.iter().all(|pledge| !pledge.is_decided() && pledge.outcome().is_none()));
+        assert!(pledges.iter().all(|pledge| pledge.outcome().is_none()));
         kept.settle(Ok(()));
         assert!(matches!(pledges[0].outcome(), Some(Ok(()))));
         drop(broken);
         assert!(matches!(pledges[1].outcome(), Some(Err(Error::Closed))));
-        assert_eq!(nudges.load(Ordering::SeqCst), 2);
         assert!(pledges[0] != pledges[1]);
     }
 }

@@ -250,6 +250,7 @@ impl Builder<'_, '_> {
                 body_memory_bytes_max: self.usize("store.body_memory"),
                 body_own_segment_bytes_min: self.number("store.body_own_segment").unwrap_or(0),
                 segment_bytes_max: self.number("store.segment").unwrap_or(0),
+                records_bytes_max: store::Options::default().records_bytes_max,
                 columns_cache_bytes_max: self.usize("store.columns_cache"),
                 term_cache_bytes_max: self.usize("store.term_cache"),
                 view_cache_bytes_max: self.number("store.view_cache").unwrap_or(0),

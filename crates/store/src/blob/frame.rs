@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Every chunk but the last is full, so that the chunk of a given octet is found by arithmetic.
-//! A segment is frames and nothing else; what follows the last whole frame was never acknowledged.
+//! A segment is frames and nothing else, but for the one that is being appended to (`records`); what follows the last whole frame
+//! was never acknowledged.
 
 use crate::Error;
 use std::fs::File;
@@ -75,9 +76,9 @@ pub(crate) fn verified(chunk: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// Where the last whole frame at or after `from` ends; `from` must be the end of a frame.
-pub(crate) fn scan_end(file: &File, from: u64) -> Result<u64, Error> {
-    let file_len = file.metadata()?.len();
+/// Where the last whole frame at or after `from` ends; `from` must be the end of a frame. There is none from `limit` on.
+pub(crate) fn scan_end(file: &File, from: u64, limit: u64) -> Result<u64, Error> {
+    let file_len = file.metadata()?.len().min(limit);
     let mut end = from;
     let mut header = [0; HEADER];
     let mut chunk = Vec::new();
@@ -144,7 +145,7 @@ pub(crate) mod tests {
         let scan = |bytes: &[u8]| {
             let mut file = tempfile::tempfile().unwrap();
             file.write_all(bytes).unwrap();
-            scan_end(&file, 0).unwrap()
+            scan_end(&file, 0, u64::MAX).unwrap()
         };
         assert_eq!(scan(&whole), whole.len() as u64);
         for cut in (first.len()..whole.len()).step_by(997).chain([whole.len() - 1]) {

@@ -1,7 +1,7 @@
 //! Message bodies: immutable, named by their BLAKE3 hash, in append-only segments.
 //!
-//! A body is durable before a commit that refers to it: such a commit rests on the pledge of the body's sync
-//! (`placed`). A crash leaves at most bytes that nothing names, which the compactor reclaims. Small bodies share
+//! A body is durable when a commit that refers to it is: such a commit rests on its pledge (`placed`), and is written
+//! and synced with it (`log`). A crash leaves at most bytes that nothing names, which the compactor reclaims. Small bodies share
 //! segments and syncs (`append`), large ones become a segment of their own. Reads check
 //! the checksum of each chunk that they touch. Bodies are not counted: who refers to
 //! what is known to the accounts alone, and `compact` asks them.
@@ -10,7 +10,9 @@ mod append;
 mod buffer;
 mod dead;
 pub(crate) mod frame;
+mod log;
 mod placed;
+mod records;
 mod window;
 mod write;
 
@@ -19,7 +21,8 @@ pub use window::Window;
 pub use write::BodyWriter;
 
 use crate::disk::Disk;
-use crate::pledge::{Nudge, Pledge};
+use crate::pledge::Pledge;
+use crate::row::Settled;
 use crate::{Error, Options};
 use append::Appender;
 use bytes::Bytes;
@@ -34,7 +37,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-pub(crate) use append::Record;
+pub(crate) use append::Nudge;
+pub(crate) use log::Log;
 
 /// Segment files held open for reading.
 const OPEN_FILES_MAX: usize = 256;
@@ -93,16 +97,15 @@ pub(crate) struct Shared {
 }
 
 impl Bodies {
-    /// Opens the bodies under `dir` (`blobs/` and `spool/`). `active` is what was last
-    /// recorded of the active segment; `record` is called when there is more to record, `nudge` when a pledge was decided.
+    /// Opens the bodies under `dir` (`blobs/` and `spool/`). `settled` is what was last recorded; `nudge` is called when there is something
+    /// to write. Also the journal on the segments, and the records that the table may lack.
     pub(crate) fn open(
         dir: &Path,
         options: Options,
         disk: Arc<dyn Disk>,
-        active: Option<(u64, u64)>,
-        record: Record,
+        settled: &Settled,
         nudge: Nudge,
-    ) -> Result<Bodies, Error> {
+    ) -> Result<(Bodies, Log, Vec<Vec<u8>>), Error> {
         let (blobs, spool) = (dir.join("blobs"), dir.join("spool"));
         for path in [&blobs, &spool] {
             std::fs::create_dir_all(path)?;
@@ -112,26 +115,23 @@ impl Bodies {
             disk.remove(&left?.path())?;
         }
         let last = segments_in(&blobs)?.keys().next_back().copied().unwrap_or(0);
-        let resumed = match active {
-            Some((number, good)) => append::resume(&*disk, &blobs, number, good)?,
-            None => None,
-        };
+        let mut resumed = log::resume(&*disk, &blobs, settled, &options)?;
+        let records = std::mem::take(&mut resumed.records);
         let placed = Arc::<Placed>::default();
-        let segment_bytes_max = options.segment_bytes_max;
-        let shared = Arc::new_cyclic(|weak| Shared {
+        let shared = Arc::new(Shared {
             dir: blobs,
             spool,
             disk,
-            options,
             next_segment: AtomicU64::new(last + 1),
             next_spool: AtomicU64::new(0),
             files: Mutex::default(),
-            appender: Appender::new(weak.clone(), resumed, placed.clone(), segment_bytes_max, record, nudge),
+            appender: Appender::new(resumed.open(&options), placed.clone(), nudge),
             condemned: RwLock::new(Condemned { segments: BTreeSet::new(), placed }),
             dead: Dead::default(),
+            options,
         });
-        shared.appender.start(&shared)?;
-        Ok(Bodies { shared })
+        let log = Log::new(shared.clone(), resumed);
+        Ok((Bodies { shared }, log, records))
     }
 
     /// Begins a body.
@@ -183,7 +183,7 @@ impl Bodies {
         self.shared.appender.syncs()
     }
 
-    /// Writes what waits; later bodies are refused.
+    /// Later bodies are refused. What waits is written before the engine is closed.
     pub(crate) fn close(&self) {
         self.shared.appender.close();
     }
@@ -193,9 +193,9 @@ impl Bodies {
         segments_in(&self.shared.dir)
     }
 
-    /// The segment that is being appended to, if any.
-    pub(crate) fn active(&self) -> Option<u64> {
-        self.shared.appender.active()
+    /// True of the segment that is being appended to, and of one that will be or was, as long as its records may be needed.
+    pub(crate) fn is_open(&self, segment: u64) -> bool {
+        self.shared.appender.is_open(segment)
     }
 
     /// Runs `commit`, which hands new references to the engine, while no segment can become condemned.

@@ -95,7 +95,7 @@ mod tests {
         let mut number = 0;
         let mut round = |segment, offset, kept| {
             number += 1;
-            let debt = Debt::new(number, Arc::new(|| ()));
+            let debt = Debt::new(number);
             placed.given(segment, offset, debt.pledge());
             assert_eq!(placed.standing(&at(segment, offset)).unwrap(), Some(debt.pledge()));
             assert_eq!(placed.standing(&at(segment + 1, offset)).unwrap(), None);
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn each_place_has_the_pledge_of_its_group() {
         let placed = Placed::default();
-        let debts: Vec<Debt> = (1..=3).map(|number| Debt::new(number, Arc::new(|| ()))).collect();
+        let debts: Vec<Debt> = (1..=3).map(Debt::new).collect();
         for (debt, from) in debts.iter().zip([100, 200, 300]) {
             placed.given(7, from, debt.pledge());
         }

@@ -1,29 +1,16 @@
 //! The embedded engine: one SQLite database as an ordered table of `(account, key) -> value`.
 //!
-//! One thread writes. It takes all batches that wait, of all partitions, and
-//! commits them in one transaction: a hundred deliveries share one sync. There is
-//! no savepoint for each batch, which would copy every page that it touches:
-//! conflicts are seen before anything is written, and if a statement or the commit
-//! fails, the whole group is rolled back and each batch is tried by itself, so that a
-//! bad one spoils no other. Versions are remembered by the writer; nobody else writes
-//! (`lock` sees to it).
-//!
-//! A batch waits until what it rests on is decided, and what comes meanwhile waits with it: when the word is given, all that can
-//! be committed is one group. The writer is not woken before: to wake a thread for each batch, only to find that it has to wait, costs
-//! more than to write the rows.
-//!
-//! Readers have connections of their own from a pool. Checkpoints: see `checkpoint`.
+//! One thread writes (`writer`). Readers have connections of their own from a pool. Checkpoints: see `checkpoint`.
 
 use super::checkpoint::{self, LOG_PAGES_MAX};
-use super::{
-    Batch, CommitError, Done, Engine, Pair, Snapshot, VERSION_KEY, Visit, decode_version, prefix_end,
-};
-use crate::Error;
+use super::journal::Journal;
+use super::writer::{Queue, Request, Writer};
+use super::{Batch, Done, Engine, Pair, Snapshot, Visit, prefix_end};
+use crate::disk::{Disk, Real};
+use crate::{Error, key};
 use rusqlite::hooks::Wal;
-use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -41,72 +28,27 @@ const READERS_MAX: usize = 8;
 /// Page cache of the writer and of a reader, KiB.
 const WRITER_CACHE_KIB: i64 = 32 << 10;
 const READER_CACHE_KIB: i64 = 4 << 10;
-/// Batches and octets in one transaction.
-const GROUP_BATCHES_MAX: usize = 2048;
-const GROUP_BYTES_MAX: usize = 16 << 20;
-/// Versions remembered; past this the memory starts afresh.
-const VERSIONS_MAX: usize = 1 << 16;
 /// The log file is cut back to this when it starts afresh.
 const WAL_BYTES_KEPT: i64 = 64 << 20;
 
-const GET: &str = "SELECT value FROM kv WHERE account=?1 AND key=?2";
+pub(super) const GET: &str = "SELECT value FROM kv WHERE account=?1 AND key=?2";
 const SCAN: &str = "SELECT key,value FROM kv WHERE account=?1 AND key>=?2 AND key<?3 ORDER BY key";
 const SCAN_OPEN: &str = "SELECT key,value FROM kv WHERE account=?1 AND key>=?2 ORDER BY key";
 const FLOOR: &str = "SELECT key,value FROM kv WHERE account=?1 AND key<=?2 ORDER BY key DESC LIMIT 1";
 const NEXT: &str = "SELECT account FROM kv WHERE account>?1 ORDER BY account LIMIT 1";
-const PUT: &str = "REPLACE INTO kv(account,key,value) VALUES(?1,?2,?3)";
-const DELETE: &str = "DELETE FROM kv WHERE account=?1 AND key=?2";
 
 thread_local! {
     /// Pages in the log after the last commit of this thread.
-    static WAL_PAGES: Cell<u64> = const { Cell::new(0) };
-}
-
-/// A batch that waits.
-struct Request {
-    partition: u64,
-    expected: Option<u64>,
-    batch: Batch,
-    done: Done,
-}
-
-/// What waits for the writer.
-#[derive(Default)]
-struct Queue {
-    waiting: Vec<Request>,
-    closing: bool,
-}
-
-impl Queue {
-    /// True if the first of those that wait can be committed now.
-    fn is_ready(&self) -> bool {
-        self.waiting.first().is_some_and(|first| first.batch.undecided().is_none())
-    }
-
-    /// The first of those that wait, as many as can be committed now and go into one transaction.
-    fn take(&mut self) -> Vec<Request> {
-        let mut bytes = 0;
-        let fits = |request: &&Request| {
-            let room = bytes == 0 || bytes < GROUP_BYTES_MAX;
-            bytes += request.batch.bytes();
-            room && request.batch.undecided().is_none()
-        };
-        let count = self.waiting.iter().take(GROUP_BATCHES_MAX).take_while(fits).count();
-        if count == self.waiting.len() {
-            std::mem::take(&mut self.waiting)
-        } else {
-            self.waiting.drain(..count).collect()
-        }
-    }
+    pub(super) static WAL_PAGES: Cell<u64> = const { Cell::new(0) };
 }
 
 pub(super) struct Shared {
     pub(super) path: PathBuf,
-    queue: Mutex<Queue>,
-    wake_writer: Condvar,
+    pub(super) queue: Mutex<Queue>,
+    pub(super) wake_writer: Condvar,
     readers: Mutex<Vec<Connection>>,
     closed: AtomicBool,
-    syncs: AtomicU64,
+    pub(super) syncs: AtomicU64,
     pub(super) wal_pages: AtomicU64,
     /// The writer is asked to copy what is left in the log.
     pub(super) finish_log: AtomicBool,
@@ -115,7 +57,7 @@ pub(super) struct Shared {
     /// Commits so far; the checkpointer sees by it whether the moment is quiet.
     pub(super) commits: AtomicU64,
     /// A new limit for the writer's connection; zero: none is asked for. Only tests of a full disk set it.
-    pages_wanted: AtomicU64,
+    pub(super) pages_wanted: AtomicU64,
     /// True: it is to end.
     pub(super) checkpointer: Mutex<bool>,
     pub(super) wake_checkpointer: Condvar,
@@ -133,18 +75,15 @@ impl std::fmt::Debug for Embedded {
     }
 }
 
-impl Embedded {
-    /// Opens or creates the database `path`. The caller sees to it that nobody else has it open.
-    pub fn open(path: &Path) -> Result<Embedded, Error> {
-        Embedded::open_limited(path, None)
-    }
+/// An engine that is not at work yet: what the journal has is put into the table first.
+pub(crate) struct Prepared {
+    writer: Writer,
+}
 
-    /// The same, for tests of a full disk: the database never has more than this many pages.
-    pub fn open_limited(path: &Path, pages_max: Option<u32>) -> Result<Embedded, Error> {
-        let writer = open_writer(path)?;
-        if let Some(pages) = pages_max {
-            writer.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
-        }
+impl Prepared {
+    /// Opens or creates the database `path`. The caller sees to it that nobody else has it open.
+    pub(crate) fn open(path: &Path, disk: Arc<dyn Disk>) -> Result<Prepared, Error> {
+        let db = open_writer(path)?;
         let shared = Arc::new(Shared {
             path: path.to_owned(),
             queue: Mutex::default(),
@@ -161,16 +100,61 @@ impl Embedded {
             checkpointer: Mutex::new(false),
             wake_checkpointer: Condvar::new(),
         });
-        let (for_writer, for_checkpoints) = (shared.clone(), shared.clone());
+        Ok(Prepared { writer: Writer::new(shared, db, disk) })
+    }
+
+    /// The value under a key of the system's partition.
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        let mut statement = self.writer.db.prepare_cached(GET)?;
+        Ok(statement.query_row(params![column(key::SYSTEM), key], |row| row.get(0)).optional()?)
+    }
+
+    /// Wakes the engine when there is something for its journal to write.
+    pub(crate) fn nudge(&self) -> Arc<dyn Fn() + Send + Sync> {
+        let shared = self.writer.shared.clone();
+        Arc::new(move || {
+            // Under the lock, so that a writer that has just looked is asleep by now and hears it.
+            drop(lock(&shared.queue));
+            shared.wake_writer.notify_one();
+        })
+    }
+
+    /// Puts the journal's records into the table and begins to work.
+    pub(crate) fn start(
+        mut self,
+        journal: Option<Box<dyn Journal>>,
+        records: &[Vec<u8>],
+    ) -> Result<Embedded, Error> {
+        self.writer.journal = journal;
+        if !records.is_empty() {
+            tracing::info!(records = records.len(), "what was written ahead is put into the table");
+            self.writer.replay(records)?;
+        }
+        let shared = self.writer.shared.clone();
+        let for_checkpoints = shared.clone();
         let threads = vec![
-            std::thread::Builder::new()
-                .name("store-writer".to_owned())
-                .spawn(move || Writer { shared: for_writer, db: writer, versions: HashMap::new() }.run())?,
+            std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || self.writer.run())?,
             std::thread::Builder::new()
                 .name("store-checkpoint".to_owned())
                 .spawn(move || checkpoint::run(&for_checkpoints))?,
         ];
         Ok(Embedded { shared, threads: Mutex::new(threads) })
+    }
+}
+
+impl Embedded {
+    /// Opens or creates the database `path`, without a journal. The caller sees to it that nobody else has it open.
+    pub fn open(path: &Path) -> Result<Embedded, Error> {
+        Prepared::open(path, Arc::new(Real))?.start(None, &[])
+    }
+
+    /// The same, for tests of a full disk: the database never has more than this many pages.
+    pub fn open_limited(path: &Path, pages_max: Option<u32>) -> Result<Embedded, Error> {
+        let prepared = Prepared::open(path, Arc::new(Real))?;
+        if let Some(pages) = pages_max {
+            prepared.writer.db.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+        }
+        prepared.start(None, &[])
     }
 
     /// For tests of a full disk: changes the limit of [`Embedded::open_limited`].
@@ -198,19 +182,10 @@ impl Engine for Embedded {
             return;
         }
         queue.waiting.push(Request { partition, expected, batch, done });
-        // While the writer is at work it looks again before it sleeps; it needs one wake-up at most. What rests on a pledge that is
-        // not decided has it from `nudge`, which comes after this, since it needs the lock.
-        let wake = queue.waiting.len() == 1 && queue.is_ready();
+        // While the writer is at work it looks again before it sleeps; it needs one wake-up at most.
+        let wake = queue.waiting.len() == 1;
         drop(queue);
         if wake {
-            self.shared.wake_writer.notify_one();
-        }
-    }
-
-    fn nudge(&self) {
-        // Under the lock, so that a writer that has just looked is asleep by now and hears it.
-        let ready = lock(&self.shared.queue).is_ready();
-        if ready {
             self.shared.wake_writer.notify_one();
         }
     }
@@ -305,161 +280,8 @@ fn open_writer(path: &Path) -> Result<Connection, Error> {
 }
 
 /// Partitions are numbers below 2^63; SQLite's are signed.
-fn column(partition: u64) -> i64 {
+pub(super) fn column(partition: u64) -> i64 {
     partition as i64
-}
-
-struct Writer {
-    shared: Arc<Shared>,
-    db: Connection,
-    versions: HashMap<u64, u64>,
-}
-
-impl Writer {
-    fn run(mut self) {
-        while let Some(group) = self.next_group() {
-            if self.shared.finish_log.swap(false, Ordering::Relaxed) {
-                self.finish_log();
-            }
-            self.commit_group(group);
-        }
-        if let Err(error) = self.db.wal_checkpoint_v2(None::<&str>, CheckpointMode::TRUNCATE) {
-            tracing::warn!(%error, "the last checkpoint failed; the log is replayed at the next start");
-        }
-    }
-
-    /// Nobody else writes: unless a reader holds an old state, all of the log is copied, and the next
-    /// commit begins it anew.
-    fn finish_log(&self) {
-        match self.db.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE) {
-            Ok((in_log, done)) if in_log == done => {
-                self.shared.checkpoint_at.store(LOG_PAGES_MAX, Ordering::Relaxed);
-            }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "a checkpoint failed; it is tried again"),
-        }
-    }
-
-    /// Waits for batches that can be committed and takes as many as go into one transaction. `None`: the engine closes.
-    fn next_group(&self) -> Option<Vec<Request>> {
-        let mut queue = lock(&self.shared.queue);
-        while !queue.is_ready() {
-            if queue.closing && queue.waiting.is_empty() {
-                return None;
-            }
-            queue = self.shared.wake_writer.wait(queue).unwrap_or_else(PoisonError::into_inner);
-        }
-        Some(queue.take())
-    }
-
-    fn commit_group(&mut self, group: Vec<Request>) {
-        let wanted = self.shared.pages_wanted.swap(0, Ordering::SeqCst);
-        if wanted != 0 {
-            drop(self.db.pragma_update_and_check(None, "max_page_count", wanted as i64, |_| Ok(())));
-        }
-        match self.try_group(&group) {
-            Ok(outcomes) => answer(group, outcomes),
-            Err(error) if group.len() == 1 => {
-                tracing::warn!(%error, "a commit failed");
-                answer(group, vec![Err(CommitError::Store(error))]);
-            }
-            Err(error) => {
-                tracing::warn!(%error, batches = group.len(), "a group failed; trying each by itself");
-                for request in group {
-                    let one = vec![request];
-                    match self.try_group(&one) {
-                        Ok(outcomes) => answer(one, outcomes),
-                        Err(error) => {
-                            for request in one {
-                                (request.done)(Err(CommitError::Store(error.again())));
-                            }
-                        }
-                    }
-                }
-            }
-        }
-        if self.versions.len() > VERSIONS_MAX {
-            self.versions.clear();
-        }
-        self.shared.commits.fetch_add(1, Ordering::Relaxed);
-        let pages = WAL_PAGES.get();
-        self.shared.wal_pages.store(pages, Ordering::Relaxed);
-        if pages >= self.shared.checkpoint_at.load(Ordering::Relaxed) {
-            self.shared.wake_checkpointer.notify_one();
-        }
-    }
-
-    /// Commits all of `group` that do not conflict; on an error none is applied.
-    fn try_group(&mut self, group: &[Request]) -> Result<Vec<Result<u64, CommitError>>, Error> {
-        let applied = self.apply_group(group);
-        if applied.is_err() {
-            self.versions.clear();
-            if !self.db.is_autocommit()
-                && let Err(error) = self.db.execute_batch("ROLLBACK")
-            {
-                tracing::error!(%error, "a transaction could not be rolled back");
-            }
-        }
-        applied
-    }
-
-    fn apply_group(&mut self, group: &[Request]) -> Result<Vec<Result<u64, CommitError>>, Error> {
-        group.iter().try_for_each(|request| request.batch.kept())?;
-        self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let outcomes = self.write(group)?;
-        self.db.prepare_cached("COMMIT")?.execute([])?;
-        self.shared.syncs.fetch_add(1, Ordering::Relaxed);
-        Ok(outcomes)
-    }
-
-    /// Writes the rows of `requests`, in the transaction that is open.
-    fn write(&mut self, requests: &[Request]) -> Result<Vec<Result<u64, CommitError>>, Error> {
-        let mut outcomes = Vec::with_capacity(requests.len());
-        let db = &self.db;
-        let (mut put, mut delete) = (db.prepare_cached(PUT)?, db.prepare_cached(DELETE)?);
-        for request in requests {
-            let account = column(request.partition);
-            let mut version = 0;
-            if let Some(expected) = request.expected {
-                let found = match self.versions.get(&request.partition) {
-                    Some(found) => *found,
-                    None => stored_version(db, account)?,
-                };
-                if found != expected {
-                    self.versions.insert(request.partition, found);
-                    outcomes.push(Err(CommitError::Conflict));
-                    continue;
-                }
-                version = found + 1;
-                put.execute(params![account, VERSION_KEY, version.to_be_bytes().as_slice()])?;
-                self.versions.insert(request.partition, version);
-            } else {
-                // Such a batch may remove the partition with its version.
-                self.versions.remove(&request.partition);
-            }
-            for (key, value) in request.batch.changes() {
-                match value {
-                    Some(value) => put.execute(params![account, key, value])?,
-                    None => delete.execute(params![account, key])?,
-                };
-            }
-            outcomes.push(Ok(version));
-        }
-        Ok(outcomes)
-    }
-}
-
-fn answer(group: Vec<Request>, outcomes: Vec<Result<u64, CommitError>>) {
-    for (request, outcome) in group.into_iter().zip(outcomes) {
-        (request.done)(outcome);
-    }
-}
-
-fn stored_version(db: &Connection, account: i64) -> Result<u64, Error> {
-    let mut statement = db.prepare_cached(GET)?;
-    let value: Option<Vec<u8>> =
-        statement.query_row(params![account, VERSION_KEY], |row| row.get(0)).optional()?;
-    value.map_or(Ok(0), |value| decode_version(&value))
 }
 
 /// A connection from the pool; goes back when dropped.

@@ -16,8 +16,7 @@
 //!   tell, and the engine goes on: room on the disk is enough for the next commit to succeed.
 //!   After a crash, a batch that was answered with an error may be found applied.
 //! * Batches take effect in the order of the calls, if the calls themselves are ordered.
-//! * A batch that rests on pledges (`Batch::rest_on`) is not committed before they are kept, and refused if one is broken.
-//!   Batches that were given later may wait for it, too. [`Engine::nudge`] is called whenever one was decided.
+//! * A batch that rests on pledges (`Batch::rest_on`) is refused if one of them was broken.
 //! * `done` is called once, on a thread of the engine's own and never inside `commit`. It must
 //!   not block. If the engine closes first it is dropped without a call.
 //!
@@ -25,8 +24,11 @@
 
 mod checkpoint;
 mod embedded;
+pub(crate) mod journal;
+mod writer;
 
 pub use embedded::Embedded;
+pub(crate) use embedded::Prepared;
 
 use crate::Error;
 use crate::pledge::Pledge;
@@ -58,9 +60,9 @@ impl Batch {
         }
     }
 
-    /// The last pledge that it rests on and that is not decided.
-    pub(crate) fn undecided(&self) -> Option<&Arc<Pledge>> {
-        self.rests_on.iter().filter(|pledge| !pledge.is_decided()).max_by_key(|pledge| pledge.number())
+    /// An error if a pledge that it rests on was broken.
+    pub(crate) fn standing(&self) -> Result<(), Error> {
+        self.rests_on.iter().try_for_each(|pledge| pledge.outcome().unwrap_or(Ok(())))
     }
 
     /// An error if a pledge that it rests on was broken. All are decided.
@@ -136,9 +138,6 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
 
     /// Applies a batch; see the contract.
     fn commit(&self, partition: u64, expected: Option<u64>, batch: Batch, done: Done);
-
-    /// A pledge was decided: what rests on it can go on.
-    fn nudge(&self);
 
     /// Looks for damage below the level of keys and values; one sentence for each.
     fn verify(&self) -> Result<Vec<String>, Error>;

@@ -6,12 +6,14 @@
 mod detail;
 mod domain;
 mod mark;
+mod settled;
 
 pub(crate) use detail::{
     Front, decode_detail, decode_detail_ref, decode_unpacked_detail, encode_detail_ref, unpacked_detail,
 };
 pub(crate) use domain::{decode_domain, decode_exception, encode_domain, encode_exception};
 pub(crate) use mark::{MARK_UIDS, Mark, Marks, decode_marks, encode_marks, mark_block};
+pub(crate) use settled::Settled;
 
 use crate::Error;
 use crate::account::{Flags, Mailbox, MailboxId, MessageRow, Rights, Uses, WideChange};
@@ -480,18 +482,6 @@ pub(crate) fn decode_alias(bytes: &[u8]) -> Result<(String, Vec<String>), Error>
     Ok((address, targets))
 }
 
-/// Which segment is active, and how much of it is known to be good.
-pub(crate) fn encode_active(segment: u64, good: u64) -> Vec<u8> {
-    Put::version(V1).num(segment).num(good).done()
-}
-
-pub(crate) fn decode_active(bytes: &[u8]) -> Result<(u64, u64), Error> {
-    let mut t = Take::version("active segment", bytes)?;
-    let row = (t.num()?, t.num()?);
-    t.end()?;
-    Ok(row)
-}
-
 pub(crate) fn encode_entry(e: &Entry) -> Vec<u8> {
     let mut p = Put::version(V1);
     p.text(&e.from);
@@ -695,7 +685,6 @@ mod tests {
         assert_eq!(decode_credentials(&expected).unwrap(), all);
         let targets = vec!["b@y.test".to_owned()];
         assert_eq!(encode_alias("i@x.test", &targets), b"\x01\x08i@x.test\x01\x08b@y.test");
-        assert_eq!(encode_active(2, 300), [1, 2, 0xac, 2]);
         let recipients = vec![Recipient { account: AccountId(3), prefix: b"P".to_vec() }];
         let entry = Entry {
             from: String::new(),

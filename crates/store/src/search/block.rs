@@ -460,9 +460,6 @@ mod tests {
                 done(Err(CommitError::Store(Error::DiskFull)));
             }
         }
-        fn nudge(&self) {
-            self.engine.nudge();
-        }
         fn verify(&self) -> Result<Vec<String>, Error> {
             self.engine.verify()
         }

@@ -107,10 +107,10 @@ fn a_torn_tail_is_cut_and_the_segment_goes_on() {
     for tail in [&b"SPB1"[..], &[0; 5000], &whole[..60]] {
         std::fs::write(&segment, [&whole, tail].concat()).unwrap();
         let store = Store::open(dir.path(), small()).unwrap();
-        assert_eq!(std::fs::metadata(&segment).unwrap().len(), whole.len() as u64);
         rt.block_on(present(&store, id, &first));
         clean(&store);
         store.close().unwrap();
+        assert_eq!(std::fs::metadata(&segment).unwrap().len(), whole.len() as u64);
     }
     let store = Store::open(dir.path(), small()).unwrap();
     let next = rt.block_on(body(&store, b"next")).unwrap();
@@ -167,9 +167,9 @@ fn the_database_copied_between_commits_or_with_its_log_cut_anywhere() {
         copy_store(whole.path(), copy.path());
         let log = std::fs::File::options().write(true).open(copy.path().join("store.db-wal")).unwrap();
         log.set_len(cut.min(last)).unwrap();
-        let kept = lengths.iter().filter(|len| **len <= cut).count();
         let copied = Store::open(copy.path(), small()).unwrap();
-        rt.block_on(present(&copied, id, &acknowledged[..kept]));
+        // What the log lacks is in the journal.
+        rt.block_on(present(&copied, id, &acknowledged));
         clean(&copied);
     }
 }

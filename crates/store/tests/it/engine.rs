@@ -68,8 +68,6 @@ impl Engine for Plain {
         drop(state);
         std::thread::spawn(move || done(result)).join().unwrap();
     }
-    // No batch of these tests rests on a pledge.
-    fn nudge(&self) {}
     fn verify(&self) -> Result<Vec<String>, Error> {
         Ok(Vec::new())
     }

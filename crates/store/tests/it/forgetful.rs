@@ -2,7 +2,8 @@
 //! and for every directory the names that a sync covered and the changes since; at the loss of power each
 //! of the later ones is there, is not there, or is there by half, as a seed decides.
 //!
-//! Reads go past a `Disk`, so the real files hold everything; [`Forgetful::lose_power`] then rewrites them.
+//! Reads go past a `Disk`, so the real files hold everything; [`Forgetful::lose_power`] then rewrites them. The database's log is
+//! cut anywhere behind what was synced of it.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -50,7 +51,35 @@ struct State {
     /// Files that are held, so that the number of an inode is not given again.
     held: Vec<File>,
     operations_left: u64,
+    /// The database's log when it was synced last.
+    log: Log,
+    /// The database and its log when the power went, and how it was with the log.
+    database: Option<(Vec<u8>, Vec<u8>, Log)>,
 }
+
+/// How far the database's log is, as its shared index says.
+#[derive(Clone, Copy, Debug, Default)]
+struct Log {
+    /// Another one after each beginning.
+    salt: [u8; 8],
+    frames: u32,
+    /// Frames that are in the database, synced.
+    copied: u32,
+}
+
+impl Log {
+    fn of(database: &Path) -> Log {
+        let index = std::fs::read(database.with_extension("db-shm")).unwrap_or_default();
+        let number =
+            |at: usize| index.get(at..at + 4).map_or(0, |n| u32::from_ne_bytes(n.try_into().unwrap()));
+        let salt = index.get(32..40).map_or([0; 8], |salt| salt.try_into().unwrap());
+        Log { salt, frames: number(16), copied: number(96) }
+    }
+}
+
+/// Octets of the log's header and of a frame.
+const LOG_HEADER: usize = 32;
+const LOG_FRAME: usize = 24 + 8192;
 
 /// See above.
 #[derive(Debug)]
@@ -58,6 +87,7 @@ pub struct Forgetful {
     state: Mutex<State>,
     promise: Promise,
     dirs: [PathBuf; 2],
+    database: PathBuf,
 }
 
 /// A small generator: the same seed gives the same loss.
@@ -106,27 +136,53 @@ impl Forgetful {
                 state.held.push(file);
             }
         }
-        Forgetful { state: Mutex::new(state), promise, dirs }
+        Forgetful { state: Mutex::new(state), promise, dirs, database: dir.join("store.db") }
     }
 
     /// Runs `operation` if there is power, and notes what it changed.
     fn step<T>(&self, operation: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
         let mut state = self.state.lock().unwrap();
         if state.operations_left == 0 {
+            self.go_dark(&mut state);
             return Err(io::Error::from_raw_os_error(5));
         }
         state.operations_left -= 1;
         operation(&mut state)
     }
 
+    /// The power goes. What the database does from here on did not happen.
+    fn go_dark(&self, state: &mut State) {
+        state.operations_left = 0;
+        if state.database.is_none() {
+            let read = |path: &Path| std::fs::read(path).unwrap_or_default();
+            // In this order: what is added or copied meanwhile is too much rather than too little.
+            let then = Log::of(&self.database);
+            let log = read(&self.database.with_extension("db-wal"));
+            state.database = Some((read(&self.database), log, then));
+        }
+    }
+
     /// True if the power went before this.
     pub fn is_dark(&self) -> bool {
-        self.state.lock().unwrap().operations_left == 0
+        self.state.lock().unwrap().database.is_some()
     }
 
     /// From here on nothing reaches the disk.
     pub fn cut(&self) {
-        self.state.lock().unwrap().operations_left = 0;
+        self.go_dark(&mut self.state.lock().unwrap());
+    }
+
+    /// Puts the database back as it was, with a log of which anything behind the last sync may be lost.
+    fn lose_log(&self, state: &State, dice: &mut Dice) {
+        let Some((database, log, then)) = &state.database else { return };
+        let synced = if then.salt == state.log.salt { state.log.frames } else { 0 };
+        let kept = synced.max(then.copied);
+        let more = dice.below(u64::from(then.frames.saturating_sub(kept)) + 1) as usize;
+        let torn = if dice.below(2) == 0 { 0 } else { dice.below(LOG_FRAME as u64) as usize };
+        let end = LOG_HEADER + (kept as usize + more) * LOG_FRAME + torn;
+        std::fs::write(&self.database, database).unwrap();
+        std::fs::write(self.database.with_extension("db-wal"), &log[..end.min(log.len())]).unwrap();
+        drop(std::fs::remove_file(self.database.with_extension("db-shm")));
     }
 
     /// Makes the real files what a disk may hold after the loss of power.
@@ -136,6 +192,7 @@ impl Forgetful {
         // Now and then everything since the sync is lost, now and then nothing, most often some of it.
         let kept_of_four = dice.below(5);
         let kept = |dice: &mut Dice| dice.below(4) < kept_of_four;
+        self.lose_log(&state, &mut dice);
         let mut names = state.synced_names.clone();
         for naming in &state.later_names {
             if kept(&mut dice) {
@@ -254,6 +311,13 @@ impl Disk for Forgetful {
             content.later.push(Change::Truncate(len));
             Ok(())
         })
+    }
+
+    fn log_synced(&self, path: &Path) {
+        let mut state = self.state.lock().unwrap();
+        if state.database.is_none() {
+            state.log = Log::of(path);
+        }
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

@@ -22,6 +22,7 @@ pub fn small() -> Options {
         body_memory_bytes_max: 64 << 10,
         body_own_segment_bytes_min: 300 << 10,
         segment_bytes_max: 256 << 10,
+        records_bytes_max: 8 << 10,
         view_cache_bytes_max: 1 << 20,
         ..Options::default()
     }

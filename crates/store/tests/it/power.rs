@@ -11,7 +11,28 @@ use store::Store;
 use store::account::{Copying, Delivery, Uses};
 
 /// By mailbox and UID: which text, how long.
-type Acknowledged = Mutex<BTreeMap<(String, u32), (u64, usize)>>;
+type Messages = BTreeMap<(String, u32), (u64, usize)>;
+
+/// What was acknowledged while there was power.
+#[derive(Debug, Default)]
+struct Acknowledged {
+    messages: Mutex<Messages>,
+    disk: Mutex<Option<Arc<Forgetful>>>,
+}
+
+impl Acknowledged {
+    /// The answer has come.
+    fn note(&self, place: (String, u32), text: (u64, usize)) {
+        if self.disk.lock().unwrap().as_ref().is_some_and(|disk| !disk.is_dark()) {
+            self.messages.lock().unwrap().insert(place, text);
+        }
+    }
+
+    /// It may come to pass, whether or not an answer comes.
+    fn forget(&self, keep: impl FnMut(&(String, u32), &mut (u64, usize)) -> bool) {
+        self.messages.lock().unwrap().retain(keep);
+    }
+}
 
 /// Sizes that take every path: in memory, spooled and copied, a segment of its own.
 const SIZES: [usize; 6] = [300, 20_000, 100_000, 180_000, 330_000, 7];
@@ -35,7 +56,7 @@ async fn shift(store: Store, id: AccountId, life: u64, acknowledged: Arc<Acknowl
         }
         let Ok(appended) = account.append(messages, None).await else { return };
         let known = |name: &str, uid: u32, at: usize| {
-            acknowledged.lock().unwrap().insert((name.to_owned(), uid), texts[at]);
+            acknowledged.note((name.to_owned(), uid), texts[at]);
         };
         (0..3).for_each(|at| known("Sent", appended[at].uid, at));
         let uids = vec![(appended[0].uid, appended[2].uid)];
@@ -51,11 +72,11 @@ async fn shift(store: Store, id: AccountId, life: u64, acknowledged: Arc<Acknowl
         // The move is all that is left of the original, and the copies do not lose by it.
         let first = appended[0].uid;
         let moving = Copying { uids: vec![(first, first)], to: trash, remove: true, ..copying };
-        acknowledged.lock().unwrap().remove(&("Sent".to_owned(), first));
+        acknowledged.forget(|(name, uid), _| (name.as_str(), *uid) != ("Sent", first));
         let Ok(moved) = account.copy(moving).await else { return };
         known("Trash", moved.uids[0].1, 0);
         if let Some(gone) = account.mailbox(&old).unwrap().filter(|_| turn == 1) {
-            acknowledged.lock().unwrap().retain(|(name, _), _| *name != old);
+            acknowledged.forget(|(name, _), _| *name != old);
             if account.delete_mailbox(gone.id).await.is_err() {
                 return;
             }
@@ -76,9 +97,9 @@ async fn work(store: &Store, id: AccountId, life: u64, acknowledged: &Arc<Acknow
                     let Ok(stored) = body(&store, &text(n, size)).await else { return };
                     let Ok(got) = store.account(id).deliver(delivery(stored)).await else { return };
                     let place = ("INBOX".to_owned(), got.uid);
-                    acknowledged.lock().unwrap().insert(place.clone(), (n, size));
+                    acknowledged.note(place.clone(), (n, size));
                     if turn % 3 == 2 {
-                        acknowledged.lock().unwrap().remove(&place);
+                        acknowledged.forget(|at, _| *at != place);
                         drop(store.account(id).expunge(got.mailbox, &[got.uid]).await);
                     }
                 }
@@ -95,7 +116,7 @@ async fn work(store: &Store, id: AccountId, life: u64, acknowledged: &Arc<Acknow
 async fn losses(store: &Store, id: AccountId, acknowledged: &Acknowledged) -> Vec<String> {
     let mut lost = store.check(&mut |_, _| ()).unwrap().faults;
     let account = store.account(id);
-    let acknowledged = acknowledged.lock().unwrap().clone();
+    let acknowledged = acknowledged.messages.lock().unwrap().clone();
     for ((name, uid), (n, size)) in acknowledged {
         let Some(view) = account.view(&name).unwrap().filter(|view| view.seq(uid).is_some()) else {
             lost.push(format!("{name}: UID {uid} is not there"));
@@ -125,6 +146,7 @@ fn lives(seeds: std::ops::Range<u64>, promise: Promise) -> Vec<String> {
     for seed in seeds {
         let operations = 1 + Dice(seed).below(150);
         let disk = Arc::new(Forgetful::new(dir.path(), operations, promise));
+        *acknowledged.disk.lock().unwrap() = Some(disk.clone());
         // The power may go while the store is still being opened.
         if let Ok(store) = Store::open_on(dir.path(), small(), disk.clone()) {
             rt.block_on(work(&store, id, seed, &acknowledged));
