@@ -6,7 +6,9 @@
 //! the table is durable without its records; the next frame begins a new one. A failed sync is never repeated and believed, because the
 //! system may have dropped the pages that it could not write.
 
+use super::ahead::{self, Ahead};
 use super::append::{Frame, Group, Open};
+use super::buffer::BLOCK;
 use super::write::Spool;
 use super::{Shared, frame, lock, records, segment_path};
 use crate::disk::Disk;
@@ -20,14 +22,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// After so many octets it is recorded up to where frames are good, so that little is scanned after a crash.
-const RECORD_EVERY_BYTES: u64 = 16 << 20;
+/// So often in a segment it is recorded up to where frames are good, so that little is scanned after a crash.
+const RECORDED_TIMES: u64 = 16;
 /// Octets copied at once from a spool file.
 const COPY_BYTES: usize = 256 << 10;
 /// What a frame has beside its content, and more.
 const FRAME_ROOM: u64 = 256 << 10;
-/// Records begin at a multiple of this.
-const BLOCK: u64 = 4096;
+/// What is behind the last octet that is written, up to the end of its block: a part of a block would have to be read first.
+static ZEROS: [u8; BLOCK] = [0; BLOCK];
 
 /// A segment that is written to, or was.
 #[derive(Debug)]
@@ -55,6 +57,7 @@ pub(crate) struct Log {
     left: Option<Active>,
     /// Number of the last record.
     number: u64,
+    ahead: Option<Ahead>,
 }
 
 /// Where what lies in a segment.
@@ -71,7 +74,7 @@ struct Layout {
 impl Layout {
     fn of(options: &Options) -> Layout {
         let frame = options.body_own_segment_bytes_min.max(options.body_memory_bytes_max as u64) + FRAME_ROOM;
-        let records = (options.segment_bytes_max + frame).next_multiple_of(BLOCK);
+        let records = (options.segment_bytes_max + frame).next_multiple_of(BLOCK as u64);
         Layout { frames: options.segment_bytes_max, records, end: records + options.records_bytes_max }
     }
 }
@@ -145,7 +148,43 @@ impl Log {
     pub(super) fn new(shared: Arc<Shared>, resumed: Resumed) -> Log {
         let (disk, layout) = (shared.disk.clone(), Layout::of(&shared.options));
         let Resumed { active, left, number, .. } = resumed;
-        Log { shared, disk, layout, active, next: None, left, number }
+        let ahead = Ahead::start(disk.clone())
+            .inspect_err(|error| tracing::warn!(%error, "nothing is written ahead; deliveries take longer"))
+            .ok();
+        let log = Log { shared, disk, layout, active, next: None, left, number, ahead };
+        log.write_zeros();
+        log
+    }
+
+    /// Has zeros written ahead into the segment in use, and into no other.
+    fn write_zeros(&self) {
+        let Some(ahead) = &self.ahead else { return };
+        let file = self.active.as_ref().and_then(|active| {
+            let file = self.disk.open(&segment_path(&self.shared.dir, active.number)).ok()?;
+            self.disk.set_direct(&file, true);
+            Some(file)
+        });
+        let good = self.active.as_ref().map_or(0, |active| active.good);
+        ahead.turn_to(file, [good..self.layout.frames, self.layout.records..self.layout.end]);
+    }
+
+    /// Writes pieces that begin at `from`, and zeros up to the end of their last block.
+    fn put_at(
+        &self,
+        active: &Active,
+        stretch: usize,
+        pieces: &mut Vec<IoSlice<'_>>,
+        from: u64,
+    ) -> Result<(), Error> {
+        let end = from + pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
+        let rest = (end.next_multiple_of(BLOCK as u64) - end) as usize;
+        pieces.push(IoSlice::new(&ZEROS[..rest]));
+        if let Some(ahead) = &self.ahead {
+            ahead.claim(stretch, &(from..end + rest as u64));
+        }
+        self.disk.write_at(&active.file, pieces, from)?;
+        pieces.clear();
+        Ok(())
     }
 
     /// Writes a group and a record, and makes them durable.
@@ -161,8 +200,8 @@ impl Log {
                 crc: crc32fast::hash(content),
             };
             let header = header.encode(active.salt);
-            let pieces = [IoSlice::new(&header), IoSlice::new(content)];
-            self.disk.write_at(&active.file, &pieces, active.records_end)?;
+            let mut pieces = vec![IoSlice::new(&header), IoSlice::new(content)];
+            self.put_at(active, ahead::RECORDS, &mut pieces, active.records_end)?;
         }
         Ok(self.disk.sync(&active.file)?)
     }
@@ -175,8 +214,10 @@ impl Log {
                 Frame::Memory(bytes) => slices.push(IoSlice::new(bytes)),
                 Frame::Spooled(spool) => {
                     if !slices.is_empty() {
-                        self.disk.write_at(&active.file, &slices, written)?;
-                        slices.clear();
+                        self.put_at(active, ahead::FRAMES, &mut slices, written)?;
+                    }
+                    if let Some(ahead) = &self.ahead {
+                        ahead.claim(ahead::FRAMES, &(end..end + spool.bytes));
                     }
                     copy(&*self.disk, spool, &active.file, end)?;
                     written = end + spool.bytes;
@@ -185,7 +226,7 @@ impl Log {
             end += item.frame.bytes();
         }
         if !slices.is_empty() {
-            self.disk.write_at(&active.file, &slices, written)?;
+            self.put_at(active, ahead::FRAMES, &mut slices, written)?;
         }
         Ok(())
     }
@@ -208,6 +249,7 @@ impl Log {
         appender.placed.void(active.number, active.good, error);
         drop(queue);
         self.left = Some(active);
+        self.write_zeros();
         for group in group.into_iter().chain(behind) {
             group.debt.settle(Err(error.again()));
             group.items.into_iter().for_each(|item| item.answer(&Err(error.again())));
@@ -312,7 +354,8 @@ impl Journal for Log {
     }
 
     fn is_row_due(&self) -> bool {
-        self.active.as_ref().is_some_and(|active| active.good - active.recorded >= RECORD_EVERY_BYTES)
+        let step = self.layout.frames / RECORDED_TIMES;
+        self.active.as_ref().is_some_and(|active| active.good - active.recorded >= step)
     }
 
     fn recorded(&mut self, durable: bool) {
@@ -325,7 +368,9 @@ impl Journal for Log {
                 None => Vec::new(),
                 Some(next) => {
                     let open = Open { segment: next.number, end: next.good, limit: self.layout.frames };
-                    if let Some(old) = self.active.replace(next) {
+                    let old = self.active.replace(next);
+                    self.write_zeros();
+                    if let Some(old) = old {
                         self.seal(&old);
                     }
                     let appender = &self.shared.appender;
@@ -350,6 +395,7 @@ impl Journal for Log {
 
     fn close(&mut self) {
         if let Some(active) = self.active.take() {
+            self.write_zeros();
             self.seal(&active);
         }
     }

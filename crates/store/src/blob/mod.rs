@@ -6,6 +6,7 @@
 //! the checksum of each chunk that they touch. Bodies are not counted: who refers to
 //! what is known to the accounts alone, and `compact` asks them.
 
+mod ahead;
 mod append;
 mod buffer;
 mod dead;

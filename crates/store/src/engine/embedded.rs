@@ -3,6 +3,7 @@
 //! One thread writes (`writer`). Readers have connections of their own from a pool. Checkpoints: see `checkpoint`.
 
 use super::checkpoint::{self, LOG_PAGES_MAX};
+use super::flush;
 use super::journal::Journal;
 use super::writer::{Queue, Request, Writer};
 use super::{Batch, Done, Engine, Pair, Snapshot, Visit, prefix_end};
@@ -61,6 +62,11 @@ pub(super) struct Shared {
     /// True: it is to end.
     pub(super) checkpointer: Mutex<bool>,
     pub(super) wake_checkpointer: Condvar,
+    /// Enough pages of the log wait to be written.
+    pub(super) flush: AtomicBool,
+    /// True: it is to end.
+    pub(super) flusher: Mutex<bool>,
+    pub(super) wake_flusher: Condvar,
 }
 
 /// The engine.
@@ -99,6 +105,9 @@ impl Prepared {
             pages_wanted: AtomicU64::new(0),
             checkpointer: Mutex::new(false),
             wake_checkpointer: Condvar::new(),
+            flush: AtomicBool::new(false),
+            flusher: Mutex::new(false),
+            wake_flusher: Condvar::new(),
         });
         Ok(Prepared { writer: Writer::new(shared, db, disk) })
     }
@@ -131,12 +140,15 @@ impl Prepared {
             self.writer.replay(records)?;
         }
         let shared = self.writer.shared.clone();
-        let for_checkpoints = shared.clone();
+        let (for_checkpoints, for_flushes) = (shared.clone(), shared.clone());
         let threads = vec![
             std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || self.writer.run())?,
             std::thread::Builder::new()
                 .name("store-checkpoint".to_owned())
                 .spawn(move || checkpoint::run(&for_checkpoints))?,
+            std::thread::Builder::new()
+                .name("store-flush".to_owned())
+                .spawn(move || flush::run(&for_flushes))?,
         ];
         Ok(Embedded { shared, threads: Mutex::new(threads) })
     }
@@ -210,6 +222,8 @@ impl Engine for Embedded {
         self.shared.wake_writer.notify_all();
         *lock(&self.shared.checkpointer) = true;
         self.shared.wake_checkpointer.notify_all();
+        *lock(&self.shared.flusher) = true;
+        self.shared.wake_flusher.notify_all();
         let threads = std::mem::take(&mut *lock(&self.threads));
         if threads.is_empty() {
             return Ok(());

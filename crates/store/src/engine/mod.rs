@@ -24,6 +24,7 @@
 
 mod checkpoint;
 mod embedded;
+mod flush;
 pub(crate) mod journal;
 mod writer;
 

@@ -9,6 +9,7 @@
 
 use super::checkpoint::LOG_PAGES_MAX;
 use super::embedded::{GET, Shared, WAL_PAGES, column, lock};
+use super::flush;
 use super::journal::{self, Journal, RECORD_BYTES_MAX};
 use super::{Batch, CommitError, Done, VERSION_KEY, decode_version};
 use crate::disk::Disk;
@@ -83,6 +84,8 @@ pub(super) struct Writer {
     unsettled: bool,
     /// What the connection was set to.
     way: Option<Way>,
+    /// Pages of the log that were written or are about to be.
+    flushed: u64,
 }
 
 /// How a group becomes durable.
@@ -96,7 +99,16 @@ enum Way {
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, db: Connection, disk: Arc<dyn Disk>) -> Writer {
-        Writer { shared, db, disk, versions: HashMap::new(), journal: None, unsettled: false, way: None }
+        Writer {
+            shared,
+            db,
+            disk,
+            versions: HashMap::new(),
+            journal: None,
+            unsettled: false,
+            way: None,
+            flushed: 0,
+        }
     }
 
     pub(super) fn run(mut self) {
@@ -169,9 +181,25 @@ impl Writer {
         }
         self.shared.commits.fetch_add(1, Ordering::Relaxed);
         let pages = WAL_PAGES.get();
+        self.flush_log(way, pages);
         self.shared.wal_pages.store(pages, Ordering::Relaxed);
         if pages >= self.shared.checkpoint_at.load(Ordering::Relaxed) {
             self.shared.wake_checkpointer.notify_one();
+        }
+    }
+
+    /// Has the log written when enough of it waits.
+    fn flush_log(&mut self, way: Way, pages: u64) {
+        if pages < self.flushed {
+            // It began anew.
+            self.flushed = 0;
+        }
+        if way == Way::Past {
+            self.flushed = pages;
+        } else if pages - self.flushed >= flush::PAGES_MAX {
+            self.flushed = pages;
+            self.shared.flush.store(true, Ordering::Relaxed);
+            self.shared.wake_flusher.notify_one();
         }
     }
 
