@@ -43,7 +43,7 @@ pub(crate) trait Journal: Send {
 }
 
 /// Octets of a record: what is larger goes into the table at once.
-pub(super) const RECORD_BYTES_MAX: usize = 256 << 10;
+pub(super) const RECORD_BYTES_MAX: usize = 64 << 10;
 
 /// Makes a record.
 #[derive(Default)]
