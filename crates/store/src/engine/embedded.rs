@@ -9,6 +9,7 @@ use super::writer::{Queue, Request, Writer};
 use super::{Batch, Done, Engine, Pair, Snapshot, Visit, prefix_end};
 use crate::disk::{Disk, Real};
 use crate::{Error, key};
+use rusqlite::config::DbConfig;
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use std::cell::Cell;
@@ -260,8 +261,7 @@ fn open_writer(path: &Path) -> Result<Connection, Error> {
     probe.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut db = Connection::open_with_flags(path, flags)?;
-    db.busy_timeout(Duration::from_secs(10))?;
+    let mut db = connect(path, flags)?;
     let found: u32 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if found > FORMAT {
         return Err(Error::TooNew(found));
@@ -293,6 +293,15 @@ fn open_writer(path: &Path) -> Result<Connection, Error> {
     Ok(db)
 }
 
+/// A connection whose statements are prepared once. Else SQLite prepares a scan again whenever the account becomes 0 or 1 or was one of
+/// these, since another plan might suit such values better, which takes longer than to run it. Here one plan suits all.
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
+    let db = Connection::open_with_flags(path, flags)?;
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    db.busy_timeout(Duration::from_secs(10))?;
+    Ok(db)
+}
+
 /// Partitions are numbers below 2^63; SQLite's are signed.
 pub(super) fn column(partition: u64) -> i64 {
     partition as i64
@@ -315,8 +324,7 @@ impl Reader {
             None => {
                 // Not opened read-only: the first reader after a crash may have to recover the log's index.
                 let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                let db = Connection::open_with_flags(&shared.path, flags)?;
-                db.busy_timeout(Duration::from_secs(10))?;
+                let db = connect(&shared.path, flags)?;
                 db.pragma_update(None, "query_only", true)?;
                 db.pragma_update(None, "wal_autocheckpoint", 0)?;
                 db.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
@@ -407,6 +415,35 @@ impl From<rusqlite::Error> for Error {
                 _ => Error::Io(std::io::Error::other(text)),
             },
             None => Error::Io(std::io::Error::other(text)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::StatementStatus;
+
+    /// As other queries have them; of 0 and 1 SQLite thinks that they may be frequent.
+    #[test]
+    fn no_statement_is_prepared_again_for_other_values() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = Embedded::open(&dir.path().join("store.db")).unwrap();
+        let reader = Reader::take(&engine.shared).unwrap();
+        let writer = connect(&dir.path().join("store.db"), OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+        for (db, text) in [GET, SCAN, SCAN_OPEN, FLOOR, NEXT]
+            .map(|text| (reader.db(), text))
+            .into_iter()
+            .chain([PUT, DELETE].map(|text| (&writer, text)))
+        {
+            let mut statement = db.prepare(text).unwrap();
+            for turn in 0..20u8 {
+                let key = vec![turn; usize::from(turn) + 1];
+                let values: [&dyn rusqlite::ToSql; 3] = [&i64::from(turn), &key, &[0xff; 9].as_slice()];
+                let mut rows = statement.query(&values[..statement.parameter_count()]).unwrap();
+                while rows.next().unwrap().is_some() {}
+            }
+            assert_eq!(statement.get_status(StatementStatus::RePrepare), 0, "{text}");
         }
     }
 }
