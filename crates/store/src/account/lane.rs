@@ -16,7 +16,7 @@ use super::sweep::Sweeps;
 use super::views::{Moving, Views};
 use super::watch::Bells;
 use super::{
-    Copied, Copying, Delivered, Delivery, FlagChange, FlagsChanged, MailboxId, Refused, Rights, Uses,
+    Copied, Copying, Delivered, Delivery, Detail, FlagChange, FlagsChanged, MailboxId, Refused, Rights, Uses,
 };
 use crate::Error;
 use crate::blob::{Bodies, BodyRef};
@@ -439,7 +439,7 @@ impl Accounts {
         let abandoned = Abandoned(Some(commit.lane.clone()));
         let committed = Box::new(move |result: Result<u64, CommitError>| {
             abandoned.disarm();
-            let Commit { account, lane, mut head, retired, done, moving } = commit;
+            let Commit { account, lane, mut head, retired, mut done, moving } = commit;
             let mut again = Vec::new();
             let head = match result {
                 Ok(version) => {
@@ -448,7 +448,7 @@ impl Accounts {
                     let is_change = !moving.is_empty();
                     // Before anybody learns of the commit: whoever does may look.
                     this.views.publish(account, moving);
-                    this.tell_search(account, &done);
+                    this.tell_search(account, &mut done);
                     answer(done);
                     if is_change {
                         this.bells.ring(account);
@@ -484,13 +484,20 @@ impl Accounts {
         self.engine.commit(partition, Some(expected), batch, committed);
     }
 
-    /// Tells the search index of new messages, and of mailboxes that are gone.
-    fn tell_search(&self, account: AccountId, done: &[(Operation, Outcome)]) {
+    /// Tells the search index of new messages, and of mailboxes that are gone. What is told is taken from the operations.
+    fn tell_search(&self, account: AccountId, done: &mut [(Operation, Outcome)]) {
+        let told = |one: &Delivered, delivery: &mut Delivery| {
+            let (prefix, gist) = (std::mem::take(&mut delivery.prefix), std::mem::take(&mut delivery.gist));
+            let Delivery { body, header_bytes, saved, .. } = delivery;
+            let detail =
+                Detail { prefix, body: body.clone(), header_bytes: *header_bytes, saved: *saved, gist };
+            self.search.told(account, one.mailbox, one.uid, detail);
+        };
         for (operation, outcome) in done {
-            match (outcome, &operation.work) {
-                (Outcome::Delivered(one), _) if one.fresh => self.search.added(account, one.mailbox, 1),
-                (Outcome::Appended(all), _) => {
-                    all.iter().for_each(|one| self.search.added(account, one.mailbox, 1));
+            match (outcome, &mut operation.work) {
+                (Outcome::Delivered(one), Work::Deliver(delivery)) if one.fresh => told(one, delivery),
+                (Outcome::Appended(all), Work::Append(append)) => {
+                    all.iter().zip(&mut append.messages).for_each(|(one, message)| told(one, message));
                 }
                 (Outcome::Copied(copied), Work::Copy { copying, .. }) => {
                     self.search.added(account, copying.to, copied.uids.len() as u32);

@@ -5,6 +5,7 @@ use super::builder::{Builder, Room};
 use super::distinct::Distinct;
 use super::docs::{Docs, UidRanges, push_uid};
 use super::read::Reading;
+use crate::account::DetailRef;
 use crate::blob::Bodies;
 use crate::{Error, row};
 use memchr::memmem::Finder;
@@ -73,6 +74,8 @@ pub(super) struct Heard {
     /// Nothing of it was left out.
     whole: bool,
     room: Room,
+    /// For unpacking details.
+    unpacked: Vec<u8>,
 }
 
 impl Heard {
@@ -84,10 +87,27 @@ impl Heard {
     }
 
     /// Reads a message, whose stored detail this is. What cannot be read now is read by the searches, which tell of it.
-    pub(super) fn read(&mut self, bodies: &Bodies, uid: u32, stored: &[u8]) -> Result<(), Error> {
+    pub(super) fn read_stored(&mut self, bodies: &Bodies, uid: u32, stored: &[u8]) -> Result<(), Error> {
+        let mut room = std::mem::take(&mut self.unpacked);
+        let read = match row::decode_detail_ref(uid, stored, &mut room) {
+            Ok(detail) => self.read(bodies, &detail),
+            Err(error) => self.heard(Err(error)),
+        };
+        self.unpacked = room;
+        read
+    }
+
+    /// The same for a message whose detail is known.
+    pub(super) fn read(&mut self, bodies: &Bodies, detail: &DetailRef<'_>) -> Result<(), Error> {
         self.header.clear();
         self.texts.clear();
-        self.whole = match self.try_read(bodies, uid, stored) {
+        let read = self.try_read(bodies, detail);
+        self.heard(read)
+    }
+
+    /// Takes the words of what could be read.
+    fn heard(&mut self, read: Result<bool, Error>) -> Result<(), Error> {
+        self.whole = match read {
             Err(Error::Damaged(_)) => false,
             other => other?,
         };
@@ -102,10 +122,8 @@ impl Heard {
         self.text_words.take(&self.texts, &mut left) && header
     }
 
-    fn try_read(&mut self, bodies: &Bodies, uid: u32, stored: &[u8]) -> Result<bool, Error> {
-        let mut room = Vec::new();
-        let detail = row::decode_detail_ref(uid, stored, &mut room)?;
-        let reading = Reading::new(bodies, &detail)?;
+    fn try_read(&mut self, bodies: &Bodies, detail: &DetailRef<'_>) -> Result<bool, Error> {
+        let reading = Reading::new(bodies, detail)?;
         let (mut whole, mut left) = (true, TEXT_BYTES_MAX);
         let mut limited = |piece: &[u8], into: &mut Vec<u8>| {
             if piece.len() > left {

@@ -10,8 +10,9 @@ use super::find::UNINDEXED_MAX;
 use super::gathered::{Gathered, Heard};
 use super::tail::{Id, Tail};
 use super::terms::Terms;
+use super::told::News;
 use super::{Search, TermsKey};
-use crate::account::{self, MailboxId};
+use crate::account::{self, Detail, MailboxId};
 use crate::engine::Snapshot;
 use crate::row::MailboxRow;
 use crate::{Error, key};
@@ -121,12 +122,25 @@ impl Queue {
 }
 
 impl Search {
-    /// So many messages were added to a mailbox. Those of one that is used little are gathered when there are some.
+    /// A message was added to a mailbox, above all others: its UID, and its detail as it was committed.
+    pub(crate) fn told(&self, account: AccountId, mailbox: MailboxId, uid: u32, detail: Detail) {
+        self.news(account, mailbox, 1, Some((uid, detail)));
+    }
+
+    /// So many messages were added to a mailbox.
     pub(crate) fn added(&self, account: AccountId, mailbox: MailboxId, messages: u32) {
+        self.news(account, mailbox, messages, None);
+    }
+
+    /// Those of a mailbox that is used little are gathered when there are some.
+    fn news(&self, account: AccountId, mailbox: MailboxId, messages: u32, told: Option<(u32, Detail)>) {
         let id = (account.0, mailbox.0);
-        let is_warm = self.shared.tails.get(id).is_some();
+        let tail = self.shared.tails.get(id);
+        if let Some(tail) = &tail {
+            tail.told().tell(told);
+        }
         let mut orders = self.orders();
-        if !is_warm {
+        if tail.is_none() {
             if orders.counted.len() >= WAITING_MAX && !orders.counted.contains_key(&id) {
                 return;
             }
@@ -208,6 +222,41 @@ impl Search {
 
     /// Puts some more messages of a mailbox into its tail. False: there are no more, or no mailbox. Waits on this thread.
     fn gather(&self, account: AccountId, mailbox: MailboxId, heard: &mut Heard) -> Result<bool, Error> {
+        if let Some(tail) = self.tail(account, mailbox) {
+            let mut upto = tail.upto();
+            let (told, lacks) = tail.told().take(GATHERED_MESSAGES);
+            if self.gather_told((account, mailbox), &tail, &mut upto, &told, heard) && !lacks {
+                return Ok(!tail.told().is_empty());
+            }
+        }
+        self.gather_rows(account, mailbox, heard)
+    }
+
+    /// Puts those in whose details were told. False if the rows have to be looked at instead, because of a gap, or because a body was
+    /// moved meanwhile.
+    fn gather_told(
+        &self,
+        (account, mailbox): (AccountId, MailboxId),
+        tail: &Tail,
+        upto: &mut u32,
+        told: &[News],
+        heard: &mut Heard,
+    ) -> bool {
+        let known = *upto;
+        for news in told.iter().skip_while(|news| news.uid <= known) {
+            if upto.checked_add(1) != Some(news.uid) || heard.read(self.bodies(), &news.detail()).is_err() {
+                return false;
+            }
+            let full = tail.add(news.uid, heard);
+            *upto = news.uid;
+            if full {
+                self.ask(account, mailbox);
+            }
+        }
+        true
+    }
+
+    fn gather_rows(&self, account: AccountId, mailbox: MailboxId, heard: &mut Heard) -> Result<bool, Error> {
         let snapshot = self.engine().snapshot()?;
         let Some(tail) = self.tail_or_new(&*snapshot, account, mailbox)? else { return Ok(false) };
         let mut upto = tail.upto();
@@ -224,7 +273,7 @@ impl Search {
         })?;
         drop(snapshot);
         for (uid, stored) in rows {
-            heard.read(self.bodies(), uid, &stored)?;
+            heard.read_stored(self.bodies(), uid, &stored)?;
             let full = tail.add(uid, heard);
             *upto = uid;
             if full {
@@ -382,7 +431,7 @@ impl Indexing<'_> {
                 break;
             }
             let detail = snapshot.get(key::partition(self.account), &key::detail(self.mailbox, uid))?;
-            heard.read(self.search.bodies(), uid, &detail.unwrap_or_default())?;
+            heard.read_stored(self.search.bodies(), uid, &detail.unwrap_or_default())?;
             gathered.add(uid, &mut heard);
         }
         gathered.finish()

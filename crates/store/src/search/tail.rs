@@ -5,6 +5,7 @@
 //! at the tail first and at the blocks then, so that it is not missed on its way; all tails together are bounded.
 
 use super::gathered::{Gathered, Heard};
+use super::told::{Told, Waiting};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,7 @@ pub(super) type Id = (u64, u32);
 pub(super) struct Tails {
     all: Mutex<HashMap<Id, Arc<Tail>>>,
     bytes: Arc<AtomicUsize>,
+    waiting: Waiting,
 }
 
 /// That of one mailbox.
@@ -31,6 +33,8 @@ pub(super) struct Tail {
     /// All messages up to this UID have been looked at. Who adds holds it.
     upto: Mutex<u32>,
     held: Mutex<Held>,
+    /// New messages that wait to be added.
+    told: Mutex<Told>,
     all_bytes: Arc<AtomicUsize>,
 }
 
@@ -59,7 +63,12 @@ impl Tails {
             bytes: 0,
             touched: Instant::now(),
         };
-        let fresh = Tail { upto: Mutex::new(last), held: Mutex::new(held), all_bytes: self.bytes.clone() };
+        let fresh = Tail {
+            upto: Mutex::new(last),
+            held: Mutex::new(held),
+            told: Mutex::new(Told::new(self.waiting.clone())),
+            all_bytes: self.bytes.clone(),
+        };
         lock(&self.all).entry(id).or_insert_with(|| Arc::new(fresh)).clone()
     }
 
@@ -141,6 +150,11 @@ impl Tail {
     /// Whoever adds messages holds it, and moves it behind what was looked at.
     pub(super) fn upto(&self) -> MutexGuard<'_, u32> {
         lock(&self.upto)
+    }
+
+    /// New messages that wait to be added. It is never held while anything is read.
+    pub(super) fn told(&self) -> MutexGuard<'_, Told> {
+        lock(&self.told)
     }
 
     /// The lowest UID that it is for.

@@ -6,7 +6,7 @@ use proptest::test_runner::{Config, TestRunner};
 use proto::message::text::fold;
 use std::sync::Arc;
 use store::Store;
-use store::account::{Account, Delivery, Uses, View};
+use store::account::{Account, Copying, Delivery, Uses, View};
 use store::search::{Address, Bits, Field, Scope};
 
 /// A message as octets, and what is to be found in it, folded: fields, and texts.
@@ -424,19 +424,12 @@ fn new_messages_are_found_without_reading_before_they_are_in_a_block() {
     let store = Store::open(dir.path(), small()).unwrap();
     gathered(&store, 70);
     // Bodies that cannot be read are not needed.
-    let segments: Vec<_> =
-        std::fs::read_dir(dir.path().join("blobs")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    let kept: Vec<Vec<u8>> = segments.iter().map(|path| std::fs::read(path).unwrap()).collect();
-    for (path, octets) in segments.iter().zip(&kept) {
-        std::fs::write(path, vec![0; octets.len()]).unwrap();
-    }
+    let kept = blanked(dir.path());
     assert_eq!(find(&store, "word17"), of([18], 70));
     assert_eq!(find(&store, "ext"), of(1..=70, 70));
     assert_eq!(find(&store, "nothing"), of([], 70));
     assert_eq!(find(&store, "text word"), of([], 70), "this one reads, so it shows that they cannot be read");
-    for (path, octets) in segments.iter().zip(&kept) {
-        std::fs::write(path, octets).unwrap();
-    }
+    kept.iter().for_each(|(path, octets)| std::fs::write(path, octets).unwrap());
     assert_eq!(find(&store, "text word6"), of([7, 61, 62, 63, 64, 65, 66, 67, 68, 69, 70], 70));
     store.account(id).index(inbox(&store.account(id)).mailbox.id).unwrap();
     assert_eq!(store.memory().tail_messages, 0);
@@ -450,6 +443,126 @@ fn new_messages_are_found_without_reading_before_they_are_in_a_block() {
         assert!(std::time::Instant::now() < until, "the index outlived its account");
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Deliver,
+    Append(usize),
+    /// Which, of those that are there; into which mailbox.
+    Copy(usize, usize),
+    Expunge(usize),
+    Pause,
+}
+
+/// Whatever comes in while words are gathered one by one, each message is found by its own word and by no other, and none is left to be read.
+#[test]
+fn messages_that_come_in_every_way_are_gathered_as_what_they_are() {
+    let step = prop_oneof![
+        8 => Just(Step::Deliver),
+        3 => (1usize..5).prop_map(Step::Append),
+        2 => (any::<usize>(), 0usize..2).prop_map(|(which, to)| Step::Copy(which, to)),
+        2 => any::<usize>().prop_map(Step::Expunge),
+        1 => Just(Step::Pause),
+    ];
+    let rt = runtime();
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), small()).unwrap();
+    let account = store.account(rt.block_on(people(&store, 1))[0]);
+    rt.block_on(account.create_mailbox("Other", Uses::default(), 1)).unwrap();
+    let names = ["INBOX", "Other"];
+    let mut number = 0u32;
+    let mut make = async |mailbox: &str| {
+        number += 1;
+        let made = mail(&store, &plain("s", &format!("text word{number}x."))).await.unwrap();
+        (number, Delivery { mailbox: mailbox.to_owned(), ..made })
+    };
+    // Words and UIDs of what is there.
+    let mut there: [Vec<(u32, u32)>; 2] = Default::default();
+    for (held, name) in there.iter_mut().zip(names) {
+        for _ in 0..64 {
+            let (word, one) = rt.block_on(make(name));
+            held.push((rt.block_on(account.deliver(one)).unwrap().uid, word));
+        }
+    }
+    gathered(&store, 128);
+    let mut runner = TestRunner::new(Config {
+        cases: 24,
+        failure_persistence: None,
+        max_shrink_iters: 0,
+        ..Config::default()
+    });
+    let (make, there) = (std::cell::RefCell::new(make), std::cell::RefCell::new(there));
+    let result = runner.run(&(proptest::collection::vec(step, 1..30), 0usize..2), |(steps, at)| {
+        let (make, there) = (&mut *make.borrow_mut(), &mut *there.borrow_mut());
+        let id = account.view(names[at]).unwrap().unwrap().mailbox.id;
+        for step in steps {
+            match step {
+                Step::Deliver => {
+                    let (word, one) = rt.block_on(make(names[at]));
+                    there[at].push((rt.block_on(account.deliver(one)).unwrap().uid, word));
+                }
+                Step::Append(many) => {
+                    let (words, all): (Vec<u32>, Vec<Delivery>) =
+                        (0..many).map(|_| rt.block_on(make(names[at]))).unzip();
+                    let uids = rt.block_on(account.append(all, None)).unwrap();
+                    there[at].extend(uids.iter().map(|one| one.uid).zip(words));
+                }
+                Step::Copy(which, to) => {
+                    let from = which % there[at].len();
+                    let some: Vec<_> = there[at][from..(from + 3).min(there[at].len())].to_vec();
+                    let uids = vec![(some[0].0, some[some.len() - 1].0)];
+                    let to_id = account.view(names[to]).unwrap().unwrap().mailbox.id;
+                    let copying = Copying { from: id, uids, to: to_id, remove: which % 2 == 1, saved: 1 };
+                    let copied = rt.block_on(account.copy(copying)).unwrap().uids;
+                    if which % 2 == 1 {
+                        there[at].retain(|one| !some.contains(one));
+                    }
+                    there[to]
+                        .extend(copied.iter().map(|(_, new)| *new).zip(some.iter().map(|(_, word)| *word)));
+                }
+                Step::Expunge(which) => {
+                    let which = there[at].len() - 1 - (which % there[at].len()).min(4);
+                    let (uid, _) = there[at].remove(which);
+                    rt.block_on(account.expunge(id, &[uid])).unwrap();
+                }
+                Step::Pause => std::thread::sleep(std::time::Duration::from_millis(7)),
+            }
+            let view = account.view(names[at]).unwrap().unwrap();
+            let len = view.len();
+            let find = |needle: &str| {
+                rt.block_on(account.find_text(&view, &Bits::all(len), &fold(needle), Scope::Body)).unwrap()
+            };
+            prop_assert_eq!(len as usize, there[at].len());
+            prop_assert_eq!(find("text"), of(1..=len, len));
+            for (_, word) in there[at].iter().rev().take(8) {
+                let seqs = (1..).zip(&there[at]).filter(|(_, (_, other))| other == word).map(|(seq, _)| seq);
+                prop_assert_eq!(find(&format!("word{word}x")), of(seqs, len), "word {}", word);
+            }
+        }
+        Ok(())
+    });
+    result.unwrap();
+    for name in names {
+        account.index(account.view(name).unwrap().unwrap().mailbox.id).unwrap();
+    }
+    let kept = blanked(dir.path());
+    for (held, name) in there.borrow().iter().zip(names) {
+        let view = account.view(name).unwrap().unwrap();
+        let all = Bits::all(view.len());
+        let found = rt.block_on(account.find_text(&view, &all, "TEXT", Scope::Body)).unwrap();
+        assert_eq!(found.count() as usize, held.len(), "none is left to be read");
+    }
+    kept.iter().for_each(|(path, octets)| std::fs::write(path, octets).unwrap());
+    clean(&store);
+}
+
+/// Makes all bodies unreadable; returns the files as they were.
+fn blanked(dir: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let files = std::fs::read_dir(dir.join("blobs")).unwrap().map(|entry| entry.unwrap().path());
+    let kept: Vec<_> = files.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
+    kept.iter().for_each(|(path, octets)| std::fs::write(path, vec![0; octets.len()]).unwrap());
+    kept
 }
 
 /// Without a restart, and without anybody who looks for it.
