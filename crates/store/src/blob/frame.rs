@@ -67,13 +67,13 @@ pub(crate) fn chunk_offset(at: u64) -> u64 {
 
 /// Takes the checksum off a chunk as read; `None` if it does not match.
 pub(crate) fn verified(chunk: &mut Vec<u8>) -> Option<()> {
-    let content = chunk.len().checked_sub(CRC)?;
-    let crc = u32::from_le_bytes(chunk[content..].try_into().ok()?);
-    if crc != crc32fast::hash(&chunk[..content]) {
-        return None;
-    }
-    chunk.truncate(content);
-    Some(())
+    is_sound(chunk).then(|| chunk.truncate(chunk.len() - CRC))
+}
+
+/// Does the checksum at the end of a chunk as read match?
+pub(crate) fn is_sound(chunk: &[u8]) -> bool {
+    let parts = chunk.split_last_chunk::<CRC>();
+    parts.is_some_and(|(content, crc)| u32::from_le_bytes(*crc) == crc32fast::hash(content))
 }
 
 /// Where the last whole frame at or after `from` ends; `from` must be the end of a frame. There is none from `limit` on.

@@ -11,6 +11,7 @@ mod append;
 mod buffer;
 mod dead;
 pub(crate) mod frame;
+mod last;
 mod log;
 mod placed;
 mod records;
@@ -18,6 +19,7 @@ mod window;
 mod write;
 
 pub(crate) use dead::Dead;
+pub(crate) use last::LastChunk;
 pub use window::Window;
 pub use write::BodyWriter;
 
@@ -154,20 +156,18 @@ impl Bodies {
         }
     }
 
-    /// The same on a thread that may wait: `piece` gets the range in pieces, until it breaks off.
+    /// The same on a thread that may wait: `piece` gets the range in pieces, until it breaks off. `last` is used again for what the same
+    /// caller reads next.
     pub(crate) fn read_wait(
         &self,
+        last: &mut LastChunk,
         body: &BodyRef,
         range: Range<u64>,
         piece: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         let (mut at, end) = (range.start, range.end.min(body.len));
-        if at >= end {
-            return Ok(());
-        }
-        let file = self.shared.file(body.segment)?;
         while at < end {
-            let chunk = read_chunk(&file, body, at)?;
+            let chunk = last.get(&self.shared, body, at)?;
             let start = at - at % CHUNK as u64;
             let to = chunk.len().min((end - start) as usize);
             if piece(&chunk[(at - start) as usize..to]).is_break() {
@@ -366,14 +366,17 @@ pub(crate) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::Closed))
 }
 
-/// Room for the chunk with content octet `at`, and where it is in the segment.
-fn chunk_room(body: &BodyRef, at: u64) -> Result<(Vec<u8>, u64), Error> {
+/// Content octets of the chunk with content octet `at`, and where it is in the segment.
+fn chunk_content(body: &BodyRef, at: u64) -> Result<(usize, u64), Error> {
     let start = at - at % CHUNK as u64;
     let content = body.len.saturating_sub(start).min(CHUNK as u64) as usize;
-    let offset = body
-        .offset
-        .checked_add(frame::chunk_offset(at))
-        .ok_or_else(|| damaged(body, "its offset is out of range"))?;
+    let offset = body.offset.checked_add(frame::chunk_offset(at));
+    Ok((content, offset.ok_or_else(|| damaged(body, "its offset is out of range"))?))
+}
+
+/// Room for that chunk, and where it is.
+fn chunk_room(body: &BodyRef, at: u64) -> Result<(Vec<u8>, u64), Error> {
+    let (content, offset) = chunk_content(body, at)?;
     Ok((vec![0; content + CRC], offset))
 }
 

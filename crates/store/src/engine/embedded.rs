@@ -421,6 +421,7 @@ impl From<rusqlite::Error> for Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::writer::{DELETE, PUT};
     use super::*;
     use rusqlite::StatementStatus;
 

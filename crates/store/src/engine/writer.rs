@@ -26,8 +26,8 @@ const GROUP_BYTES_MAX: usize = 16 << 20;
 /// Versions remembered; past this the memory starts afresh.
 const VERSIONS_MAX: usize = 1 << 16;
 
-const PUT: &str = "REPLACE INTO kv(account,key,value) VALUES(?1,?2,?3)";
-const DELETE: &str = "DELETE FROM kv WHERE account=?1 AND key=?2";
+pub(super) const PUT: &str = "REPLACE INTO kv(account,key,value) VALUES(?1,?2,?3)";
+pub(super) const DELETE: &str = "DELETE FROM kv WHERE account=?1 AND key=?2";
 /// Whether transactions from now on are synced.
 const SYNC: &str = "PRAGMA synchronous=FULL";
 const NO_SYNC: &str = "PRAGMA synchronous=NORMAL";

@@ -4,7 +4,7 @@ use super::block::{Fresh, Section};
 use super::builder::{Builder, Room};
 use super::distinct::Distinct;
 use super::docs::{Docs, UidRanges, push_uid};
-use super::read::Reading;
+use super::read::{ReadRoom, Reading};
 use crate::account::DetailRef;
 use crate::blob::Bodies;
 use crate::{Error, row};
@@ -74,6 +74,7 @@ pub(super) struct Heard {
     /// Nothing of it was left out.
     whole: bool,
     room: Room,
+    read: ReadRoom,
     /// For unpacking details.
     unpacked: Vec<u8>,
 }
@@ -123,7 +124,7 @@ impl Heard {
     }
 
     fn try_read(&mut self, bodies: &Bodies, detail: &DetailRef<'_>) -> Result<bool, Error> {
-        let reading = Reading::new(bodies, detail)?;
+        let mut reading = Reading::new(bodies, detail, &mut self.read)?;
         let (mut whole, mut left) = (true, TEXT_BYTES_MAX);
         let mut limited = |piece: &[u8], into: &mut Vec<u8>| {
             if piece.len() > left {

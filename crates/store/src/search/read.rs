@@ -6,7 +6,7 @@
 use super::words::SEPARATOR;
 use crate::Error;
 use crate::account::DetailRef;
-use crate::blob::{Bodies, BodyRef};
+use crate::blob::{Bodies, BodyRef, LastChunk};
 use proto::message::gist::{Gist, Limits, Scanner};
 use proto::message::header;
 use proto::message::structure::TextPart;
@@ -26,35 +26,49 @@ const UNBROKEN_BYTES_MAX: usize = 256 << 10;
 /// Where the octets of a stream go, until it breaks off.
 pub(super) type Sink<'a> = &'a mut dyn FnMut(&[u8]) -> ControlFlow<()>;
 
+/// What reading takes, used again for the next message.
+#[derive(Debug, Default)]
+pub(super) struct ReadRoom {
+    pub(super) last: LastChunk,
+    raw: String,
+    folded: Vec<u8>,
+}
+
 /// One message, and room for reading it.
 pub(super) struct Reading<'a> {
     bodies: &'a Bodies,
+    room: &'a mut ReadRoom,
     detail: &'a DetailRef<'a>,
     gist: Cow<'a, [u8]>,
 }
 
 impl<'a> Reading<'a> {
     /// Its gist is made anew if it is missing or damaged.
-    pub(super) fn new(bodies: &'a Bodies, detail: &'a DetailRef<'a>) -> Result<Reading<'a>, Error> {
+    pub(super) fn new(
+        bodies: &'a Bodies,
+        detail: &'a DetailRef<'a>,
+        room: &'a mut ReadRoom,
+    ) -> Result<Reading<'a>, Error> {
         let mut gist = Cow::Borrowed(detail.gist);
         if Gist::read(&gist).is_none() {
             let mut scanner = Scanner::new(Limits::default());
-            bodies.read_wait(&detail.body, 0..detail.body.len, &mut |piece| {
+            bodies.read_wait(&mut room.last, &detail.body, 0..detail.body.len, &mut |piece| {
                 scanner.feed(piece);
                 ControlFlow::Continue(())
             })?;
             gist = Cow::Owned(scanner.finish());
         }
-        Ok(Reading { bodies, detail, gist })
+        Ok(Reading { bodies, room, detail, gist })
     }
 
     /// The texts of the parts. False if a long one without white space had to be cut somewhere.
-    pub(super) fn texts(&self, sink: Sink<'_>) -> Result<bool, Error> {
+    pub(super) fn texts(&mut self, sink: Sink<'_>) -> Result<bool, Error> {
         let Some(gist) = Gist::read(&self.gist) else { return Ok(true) };
-        let mut folding = Folding { raw: String::new(), folded: Vec::new(), sink, whole: true, ended: false };
+        let ReadRoom { last, raw, folded } = &mut *self.room;
+        let mut folding = Folding { raw, folded, sink, whole: true, ended: false };
         for part in gist.parts().texts() {
             folding.raw.clear();
-            folding.part(self.bodies, &self.detail.body, &part)?;
+            folding.part(self.bodies, last, &self.detail.body, &part)?;
             if folding.ended {
                 break;
             }
@@ -63,7 +77,7 @@ impl<'a> Reading<'a> {
     }
 
     /// The fields of the message's header and of its parts' headers, each as name, colon, space and decoded value.
-    pub(super) fn headers(&self, sink: Sink<'_>) -> Result<(), Error> {
+    pub(super) fn headers(&mut self, sink: Sink<'_>) -> Result<(), Error> {
         let mut line = Vec::new();
         let mut folded = |field: header::Field<'_>| {
             let name = String::from_utf8_lossy(field.name);
@@ -72,7 +86,8 @@ impl<'a> Reading<'a> {
             line.push(SEPARATOR);
             sink(&line)
         };
-        let top = top_header(self.bodies, self.detail)?;
+        let last = &mut self.room.last;
+        let top = top_header(self.bodies, last, self.detail)?;
         for field in header::fields(&top) {
             if folded(field).is_break() {
                 return Ok(());
@@ -87,7 +102,8 @@ impl<'a> Reading<'a> {
             if range.start == 0 || len == 0 {
                 continue;
             }
-            let bytes = octets(self.bodies, &self.detail.body, range.start..range.start + len, Vec::new())?;
+            let bytes =
+                octets(self.bodies, last, &self.detail.body, range.start..range.start + len, Vec::new())?;
             for field in header::fields(&bytes) {
                 if folded(field).is_break() {
                     return Ok(());
@@ -99,13 +115,23 @@ impl<'a> Reading<'a> {
 }
 
 /// Prefix and header of a message; nothing of the body that lies behind.
-pub(super) fn top_header(bodies: &Bodies, detail: &DetailRef<'_>) -> Result<Vec<u8>, Error> {
+pub(super) fn top_header(
+    bodies: &Bodies,
+    last: &mut LastChunk,
+    detail: &DetailRef<'_>,
+) -> Result<Vec<u8>, Error> {
     let header = detail.header_bytes.saturating_sub(detail.prefix.len() as u64).min(HEADER_BYTES_MAX);
-    octets(bodies, &detail.body, 0..header, detail.prefix.to_vec())
+    octets(bodies, last, &detail.body, 0..header, detail.prefix.to_vec())
 }
 
-fn octets(bodies: &Bodies, body: &BodyRef, range: Range<u64>, mut out: Vec<u8>) -> Result<Vec<u8>, Error> {
-    bodies.read_wait(body, range, &mut |piece| {
+fn octets(
+    bodies: &Bodies,
+    last: &mut LastChunk,
+    body: &BodyRef,
+    range: Range<u64>,
+    mut out: Vec<u8>,
+) -> Result<Vec<u8>, Error> {
+    bodies.read_wait(last, body, range, &mut |piece| {
         out.extend_from_slice(piece);
         ControlFlow::Continue(())
     })?;
@@ -114,21 +140,27 @@ fn octets(bodies: &Bodies, body: &BodyRef, range: Range<u64>, mut out: Vec<u8>) 
 
 /// Folds decoded text piece by piece.
 struct Folding<'s, 'f> {
-    raw: String,
+    raw: &'s mut String,
     /// Room for a piece.
-    folded: Vec<u8>,
+    folded: &'s mut Vec<u8>,
     sink: &'s mut (dyn FnMut(&[u8]) -> ControlFlow<()> + 'f),
     whole: bool,
     ended: bool,
 }
 
 impl Folding<'_, '_> {
-    fn part(&mut self, bodies: &Bodies, body: &BodyRef, part: &TextPart<'_>) -> Result<(), Error> {
+    fn part(
+        &mut self,
+        bodies: &Bodies,
+        last: &mut LastChunk,
+        body: &BodyRef,
+        part: &TextPart<'_>,
+    ) -> Result<(), Error> {
         let mut decoder = TextDecoder::new(part);
-        bodies.read_wait(body, part.body.clone(), &mut |piece| {
+        bodies.read_wait(last, body, part.body.clone(), &mut |piece| {
             // A piece of markup can become longer than it is, by some factor.
             for piece in piece.chunks(FOLD_BYTES) {
-                decoder.feed(piece, &mut self.raw);
+                decoder.feed(piece, self.raw);
                 self.fold_ahead();
             }
             if self.ended { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -136,7 +168,7 @@ impl Folding<'_, '_> {
         if self.ended {
             return Ok(());
         }
-        decoder.finish(&mut self.raw);
+        decoder.finish(self.raw);
         self.fold_ahead();
         self.give(self.raw.len(), Some(SEPARATOR));
         Ok(())
@@ -145,7 +177,7 @@ impl Folding<'_, '_> {
     /// Gives what can be folded without knowing what comes.
     fn fold_ahead(&mut self) {
         while self.raw.len() >= FOLD_BYTES && !self.ended {
-            let (end, next, space) = match cut_at_space(&self.raw) {
+            let (end, next, space) = match cut_at_space(self.raw) {
                 Some((end, next)) => (end, next, true),
                 None if self.raw.len() < UNBROKEN_BYTES_MAX => return,
                 None => {
@@ -162,9 +194,9 @@ impl Folding<'_, '_> {
     /// Gives what is decoded up to there, folded, and then an octet.
     fn give(&mut self, end: usize, then: Option<u8>) {
         self.folded.clear();
-        text::fold_into(&self.raw[..end], &mut self.folded);
+        text::fold_into(&self.raw[..end], self.folded);
         self.folded.extend(then);
-        self.ended |= (self.sink)(&self.folded).is_break();
+        self.ended |= (self.sink)(self.folded).is_break();
     }
 }
 

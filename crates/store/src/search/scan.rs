@@ -1,6 +1,6 @@
 //! Reading messages to see which hold a needle: what the index does not know, and what it is not sure of.
 
-use super::read::{Reading, top_header};
+use super::read::{ReadRoom, Reading, top_header};
 use super::words::Needle;
 use super::{Scope, Search};
 use crate::account::{self, DetailRef, MailboxId};
@@ -34,6 +34,13 @@ pub(super) struct Scan<'a> {
     pub(super) cancelled: &'a AtomicBool,
 }
 
+/// What reading takes, used again for each message.
+#[derive(Default)]
+struct Room {
+    unpacked: Vec<u8>,
+    read: ReadRoom,
+}
+
 impl Scan<'_> {
     /// Those of `messages` (sequence number and UID) that pass. Messages that are gone do not, nor do those that are damaged.
     pub(super) fn run(&self, messages: &[(u32, u32)], test: &Test<'_>) -> Result<Vec<u32>, Error> {
@@ -62,7 +69,7 @@ impl Scan<'_> {
 
     fn some(&self, messages: &[(u32, u32)], next: &AtomicUsize, test: &Test<'_>) -> Result<Vec<u32>, Error> {
         let mut found = Vec::new();
-        let (snapshot, mut room) = (self.search.engine().snapshot()?, Vec::new());
+        let (snapshot, mut room) = (self.search.engine().snapshot()?, Room::default());
         loop {
             let from = next.fetch_add(STEP, Ordering::Relaxed);
             let Some(rest) = messages.get(from..).filter(|rest| !rest.is_empty()) else { return Ok(found) };
@@ -79,7 +86,7 @@ impl Scan<'_> {
         snapshot: &dyn Snapshot,
         messages: &[(u32, u32)],
         test: &Test<'_>,
-        room: &mut Vec<u8>,
+        room: &mut Room,
         found: &mut Vec<u32>,
     ) -> Result<(), Error> {
         let uids: Vec<u32> = messages.iter().map(|(_, uid)| *uid).collect();
@@ -89,8 +96,8 @@ impl Scan<'_> {
             self.mailbox,
             &uids,
             &mut |uid, stored| {
-                let passed =
-                    row::decode_detail_ref(uid, stored, room).and_then(|detail| self.passes(&detail, test));
+                let passed = row::decode_detail_ref(uid, stored, &mut room.unpacked)
+                    .and_then(|detail| self.passes(&detail, test, &mut room.read));
                 match passed {
                     Ok(true) => {
                         let at = messages.binary_search_by_key(&uid, |(_, uid)| *uid);
@@ -108,16 +115,16 @@ impl Scan<'_> {
         )
     }
 
-    fn passes(&self, detail: &DetailRef<'_>, test: &Test<'_>) -> Result<bool, Error> {
+    fn passes(&self, detail: &DetailRef<'_>, test: &Test<'_>, room: &mut ReadRoom) -> Result<bool, Error> {
         let bodies = self.search.bodies();
         match test {
             Test::Field(name, needle) => {
-                let header = top_header(bodies, detail)?;
+                let header = top_header(bodies, &mut room.last, detail)?;
                 let mut fields = header::fields(&header).filter(|field| field.is(name));
                 Ok(fields.any(|field| needle.is_in(text::fold(&text::header(field.value)).as_bytes())))
             }
             Test::Text(needle, scope) => {
-                let reading = Reading::new(bodies, detail)?;
+                let mut reading = Reading::new(bodies, detail, room)?;
                 let mut looking = Looking::new(needle);
                 if *scope == Scope::Whole {
                     reading.headers(&mut |piece| looking.feed(piece))?;

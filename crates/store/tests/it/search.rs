@@ -546,6 +546,12 @@ fn messages_that_come_in_every_way_are_gathered_as_what_they_are() {
     for name in names {
         account.index(account.view(name).unwrap().unwrap().mailbox.id).unwrap();
     }
+    let id = account.id();
+    store.close().unwrap();
+    drop((account, store));
+    // What came lately is no longer in memory.
+    let store = Store::open(dir.path(), small()).unwrap();
+    let account = store.account(id);
     let kept = blanked(dir.path());
     for (held, name) in there.borrow().iter().zip(names) {
         let view = account.view(name).unwrap().unwrap();
