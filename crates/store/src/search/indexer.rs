@@ -1,6 +1,6 @@
-//! Keeps the index of mailboxes up to date, on two threads of its own.
+//! Keeps the index of mailboxes up to date, on two threads.
 //!
-//! One gathers the words of new messages into the mailbox's tail, a moment after they were delivered and faster than they come. The other
+//! One gathers the words of new messages into the mailbox's tail (`gatherer`). The other
 //! makes blocks of tails that are full, and merges blocks that follow each other so that each is some times larger than
 //! all behind it: a message is written a few times in its life, and a search looks at few blocks. A message whose
 //! block was lost becomes part of a new one in the same place. Nothing waits for the index: what it lacks is read. Both threads let others go first.
@@ -8,11 +8,11 @@
 use super::block::{self, BLOCK_MESSAGES_MAX, Fresh, Head, Section};
 use super::find::UNINDEXED_MAX;
 use super::gathered::{Gathered, Heard};
+use super::gatherer::gather_all;
 use super::tail::{Id, Tail};
 use super::terms::Terms;
-use super::told::News;
 use super::{Search, TermsKey};
-use crate::account::{self, Detail, MailboxId};
+use crate::account::{self, MailboxId};
 use crate::engine::Snapshot;
 use crate::row::MailboxRow;
 use crate::{Error, key};
@@ -28,16 +28,10 @@ use std::time::{Duration, Instant};
 const STEP_MESSAGES_MAX: usize = 4096;
 /// Octets that one step holds in memory, about.
 const STEP_BYTES_MAX: usize = 48 << 20;
-/// Messages, and octets of their details, that are gathered in one step.
-const GATHERED_MESSAGES: usize = 256;
-const GATHERED_BYTES: usize = 1 << 20;
-/// Between a delivery and its gathering, so that its answer goes first and those that come meanwhile are taken together.
-const GATHER_PAUSE: Duration = Duration::from_millis(2);
 /// A mailbox in whose tail nothing was put for so long gets a block of it.
 const QUIET: Duration = Duration::from_secs(60);
-/// Between two looks at which are quiet, and at whether there is room again.
+/// Between two looks at which are quiet.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
-const ROOM_LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Blocks are merged while their terms are together at most so large. Postings may grow by some factor, as gaps become
 /// longer: what comes out is well below what `terms` can hold.
 const MERGED_BYTES_MAX: u64 = 20 << 20;
@@ -48,7 +42,7 @@ const GROWTH: u64 = 4;
 const BURST: Duration = Duration::from_secs(1);
 const BURST_BLOCKS_MAX: usize = 16;
 /// Mailboxes that wait; more are found by a search, or at the next start.
-const WAITING_MAX: usize = 65536;
+pub(super) const WAITING_MAX: usize = 65536;
 /// After an error, which is most likely a full disk.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(10);
 
@@ -59,18 +53,18 @@ const NICE: i32 = 10;
 #[derive(Debug, Default)]
 pub(super) struct Orders {
     /// Mailboxes without a tail that got so many new messages each.
-    counted: HashMap<Id, u32>,
+    pub(super) counted: HashMap<Id, u32>,
     /// Mailboxes with messages to be gathered.
-    news: Queue,
+    pub(super) news: Queue,
     /// Mailboxes whose blocks are to be looked at.
     due: Queue,
     /// Mailboxes whose blocks are to be merged when the burst is over.
     later: Queue,
     /// When messages were gathered last.
-    gathered: Option<Instant>,
+    pub(super) gathered: Option<Instant>,
     /// Blocks that a search could not read: account, mailbox, number.
     damaged: HashSet<(u64, u32, u64)>,
-    stop: bool,
+    pub(super) stop: bool,
 }
 
 impl Orders {
@@ -99,14 +93,14 @@ impl Orders {
 
 /// Mailboxes, each once and in the order in which they came.
 #[derive(Debug, Default)]
-struct Queue {
-    order: VecDeque<Id>,
+pub(super) struct Queue {
+    pub(super) order: VecDeque<Id>,
     set: HashSet<Id>,
 }
 
 impl Queue {
     /// True if it was not there and is now.
-    fn push(&mut self, id: Id) -> bool {
+    pub(super) fn push(&mut self, id: Id) -> bool {
         let fresh = self.order.len() < WAITING_MAX && self.set.insert(id);
         if fresh {
             self.order.push_back(id);
@@ -114,7 +108,7 @@ impl Queue {
         fresh
     }
 
-    fn pop(&mut self) -> Option<Id> {
+    pub(super) fn pop(&mut self) -> Option<Id> {
         let id = self.order.pop_front()?;
         self.set.remove(&id);
         Some(id)
@@ -122,47 +116,6 @@ impl Queue {
 }
 
 impl Search {
-    /// A message was added to a mailbox, above all others: its UID, and its detail as it was committed.
-    pub(crate) fn told(&self, account: AccountId, mailbox: MailboxId, uid: u32, detail: Detail) {
-        self.news(account, mailbox, 1, Some((uid, detail)));
-    }
-
-    /// So many messages were added to a mailbox.
-    pub(crate) fn added(&self, account: AccountId, mailbox: MailboxId, messages: u32) {
-        self.news(account, mailbox, messages, None);
-    }
-
-    /// Those of a mailbox that is used little are gathered when there are some.
-    fn news(&self, account: AccountId, mailbox: MailboxId, messages: u32, told: Option<(u32, Detail)>) {
-        let id = (account.0, mailbox.0);
-        let tail = self.shared.tails.get(id);
-        if let Some(tail) = &tail {
-            tail.told().tell(told);
-        }
-        let mut orders = self.orders();
-        if tail.is_none() {
-            if orders.counted.len() >= WAITING_MAX && !orders.counted.contains_key(&id) {
-                return;
-            }
-            let counted = orders.counted.entry(id).or_default();
-            *counted = counted.saturating_add(messages);
-            if (*counted as usize) < UNINDEXED_MAX {
-                return;
-            }
-            orders.counted.remove(&id);
-        }
-        if orders.news.push(id) {
-            self.shared.news.notify_all();
-        }
-    }
-
-    /// A mailbox has messages that a search had to read.
-    pub(super) fn gather_soon(&self, account: AccountId, mailbox: MailboxId) {
-        if self.orders().news.push((account.0, mailbox.0)) {
-            self.shared.news.notify_all();
-        }
-    }
-
     /// A mailbox is to be looked at soon. If it is gone, so is its index then.
     pub(crate) fn ask(&self, account: AccountId, mailbox: MailboxId) {
         if self.orders().due.push((account.0, mailbox.0)) {
@@ -180,7 +133,7 @@ impl Search {
         self.ask(account, mailbox);
     }
 
-    fn orders(&self) -> std::sync::MutexGuard<'_, Orders> {
+    pub(super) fn orders(&self) -> std::sync::MutexGuard<'_, Orders> {
         // Nothing is left half done by a panic in any critical section here.
         self.shared.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -218,87 +171,6 @@ impl Search {
             sound.insert((account.0, mailbox.0));
         }
         Ok(())
-    }
-
-    /// Puts some more messages of a mailbox into its tail. False: there are no more, or no mailbox. Waits on this thread.
-    fn gather(&self, account: AccountId, mailbox: MailboxId, heard: &mut Heard) -> Result<bool, Error> {
-        if let Some(tail) = self.tail(account, mailbox) {
-            let mut upto = tail.upto();
-            let (told, lacks) = tail.told().take(GATHERED_MESSAGES);
-            if self.gather_told((account, mailbox), &tail, &mut upto, &told, heard) && !lacks {
-                return Ok(!tail.told().is_empty());
-            }
-        }
-        self.gather_rows(account, mailbox, heard)
-    }
-
-    /// Puts those in whose details were told. False if the rows have to be looked at instead, because of a gap, or because a body was
-    /// moved meanwhile.
-    fn gather_told(
-        &self,
-        (account, mailbox): (AccountId, MailboxId),
-        tail: &Tail,
-        upto: &mut u32,
-        told: &[News],
-        heard: &mut Heard,
-    ) -> bool {
-        let known = *upto;
-        for news in told.iter().skip_while(|news| news.uid <= known) {
-            if upto.checked_add(1) != Some(news.uid) || heard.read(self.bodies(), &news.detail()).is_err() {
-                return false;
-            }
-            let full = tail.add(news.uid, heard);
-            *upto = news.uid;
-            if full {
-                self.ask(account, mailbox);
-            }
-        }
-        true
-    }
-
-    fn gather_rows(&self, account: AccountId, mailbox: MailboxId, heard: &mut Heard) -> Result<bool, Error> {
-        let snapshot = self.engine().snapshot()?;
-        let Some(tail) = self.tail_or_new(&*snapshot, account, mailbox)? else { return Ok(false) };
-        let mut upto = tail.upto();
-        let (mut rows, mut bytes, mut more) = (Vec::new(), 0, false);
-        let from = key::detail(mailbox, upto.saturating_add(1));
-        snapshot.scan(key::partition(account), &key::details(mailbox), &from, &mut |key, stored| {
-            more = rows.len() >= GATHERED_MESSAGES || bytes >= GATHERED_BYTES;
-            if more {
-                return Ok(ControlFlow::Break(()));
-            }
-            bytes += stored.len();
-            rows.extend(key::number32(key, 5).map(|uid| (uid, stored.to_vec())));
-            Ok(ControlFlow::Continue(()))
-        })?;
-        drop(snapshot);
-        for (uid, stored) in rows {
-            heard.read_stored(self.bodies(), uid, &stored)?;
-            let full = tail.add(uid, heard);
-            *upto = uid;
-            if full {
-                self.ask(account, mailbox);
-            }
-        }
-        Ok(more)
-    }
-
-    /// The tail of a mailbox; one that begins now is for all messages above its blocks. `None`: there is no such mailbox.
-    fn tail_or_new(
-        &self,
-        snapshot: &dyn Snapshot,
-        account: AccountId,
-        mailbox: MailboxId,
-    ) -> Result<Option<Arc<Tail>>, Error> {
-        if let Some(tail) = self.tail(account, mailbox) {
-            return Ok(Some(tail));
-        }
-        if snapshot.get(key::partition(account), &key::mailbox(mailbox))?.is_none() {
-            return Ok(None);
-        }
-        let heads = block::heads(snapshot, key::search(account), mailbox)?;
-        let last = heads.sound.last().map_or(0, |head| head.ends().1);
-        Ok(Some(self.shared.tails.begin((account.0, mailbox.0), last)))
     }
 
     pub(super) fn tail(&self, account: AccountId, mailbox: MailboxId) -> Option<Arc<Tail>> {
@@ -533,45 +405,6 @@ impl Drop for Indexer {
             if thread.join().is_err() {
                 tracing::error!("the search indexer panicked");
             }
-        }
-    }
-}
-
-/// Gathers what is new, for ever.
-fn gather_all(search: &Search) {
-    let mut heard = Heard::default();
-    let mut orders = search.orders();
-    while !orders.stop {
-        if orders.news.order.is_empty() {
-            orders = search.shared.news.wait(orders).unwrap_or_else(PoisonError::into_inner);
-            // A condition variable, so that a store that closes does not wait.
-            let pause = search.shared.news.wait_timeout_while(orders, GATHER_PAUSE, |orders| !orders.stop);
-            orders = pause.unwrap_or_else(PoisonError::into_inner).0;
-            continue;
-        }
-        if search.shared.tails.is_full() {
-            drop(orders);
-            for id in search.shared.tails.make_room(UNINDEXED_MAX as u32) {
-                search.ask(AccountId(id.0), MailboxId(id.1));
-            }
-            let wait = |orders: &mut Orders| !orders.stop && search.shared.tails.is_full();
-            let waited = search.shared.news.wait_timeout_while(search.orders(), ROOM_LOOK_EVERY, wait);
-            orders = waited.unwrap_or_else(PoisonError::into_inner).0;
-            continue;
-        }
-        let Some(id) = orders.news.pop() else { continue };
-        drop(orders);
-        let more = search.gather(AccountId(id.0), MailboxId(id.1), &mut heard);
-        orders = search.orders();
-        orders.gathered = Some(Instant::now());
-        match more {
-            // Behind the others.
-            Ok(true) => drop(orders.news.push(id)),
-            Ok(false) => {}
-            Err(error) if !orders.stop => {
-                tracing::warn!(account = id.0, mailbox = id.1, %error, "new messages are not indexed");
-            }
-            Err(_) => {}
         }
     }
 }
