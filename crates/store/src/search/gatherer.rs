@@ -4,6 +4,7 @@
 //! not gathered is read by the searches.
 
 use super::Search;
+use super::backlog::Pace;
 use super::block;
 use super::find::UNINDEXED_MAX;
 use super::gathered::Heard;
@@ -19,12 +20,23 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Messages, and octets of their details, that are gathered in one step.
-const GATHERED_MESSAGES: usize = 256;
+pub(super) const GATHERED_MESSAGES: usize = 256;
 const GATHERED_BYTES: usize = 1 << 20;
 /// Between a delivery and its gathering, so that its answer goes first and those that come meanwhile are taken together.
 const GATHER_PAUSE: Duration = Duration::from_millis(2);
 /// Between two looks at whether there is room again.
 const ROOM_LOOK_EVERY: Duration = Duration::from_millis(20);
+/// As long as others want the processors, and what waits can wait, so few messages are gathered after each such pause; by that it
+/// is seen whether they still do.
+const YIELD_PAUSE: Duration = Duration::from_millis(50);
+const YIELDING_MESSAGES: usize = 16;
+
+/// What a step came to.
+pub(super) struct Step {
+    messages: u32,
+    /// There are more.
+    pub(super) more: bool,
+}
 
 impl Search {
     /// A message was added to a mailbox, above all others: its UID, and its detail as it was committed.
@@ -56,33 +68,39 @@ impl Search {
             }
             orders.counted.remove(&id);
         }
-        if orders.news.push(id) {
+        let was_pressing = orders.news.is_pressing();
+        orders.news.add(id, messages);
+        // To wake a thread that sleeps for a stated time costs more than to let it sleep.
+        if std::mem::take(&mut orders.resting) || (!was_pressing && orders.news.is_pressing()) {
             self.shared.news.notify_all();
         }
     }
 
     /// A mailbox has messages that a search had to read.
     pub(super) fn gather_soon(&self, account: AccountId, mailbox: MailboxId) {
-        if self.orders().news.push((account.0, mailbox.0)) {
-            self.shared.news.notify_all();
-        }
+        let mut orders = self.orders();
+        orders.news.press((account.0, mailbox.0));
+        orders.resting = false;
+        self.shared.news.notify_all();
     }
 
-    /// Puts some more messages of a mailbox into its tail. False: there are no more, or no mailbox. Waits on this thread.
+    /// Puts some more messages of a mailbox into its tail, `most` or, if they have to be read from the rows, some more. There are none of a
+    /// mailbox that is gone. Waits on this thread.
     pub(super) fn gather(
         &self,
         account: AccountId,
         mailbox: MailboxId,
+        most: usize,
         heard: &mut Heard,
-    ) -> Result<bool, Error> {
+    ) -> Result<Step, Error> {
         if let Some(tail) = self.tail(account, mailbox) {
             let mut upto = tail.upto();
-            let (told, lacks) = tail.told().take(GATHERED_MESSAGES);
+            let (told, lacks) = tail.told().take(most);
             if self.gather_told((account, mailbox), &tail, &mut upto, &told, heard) && !lacks {
-                return Ok(!tail.told().is_empty());
+                return Ok(Step { messages: told.len() as u32, more: !tail.told().is_empty() });
             }
         }
-        self.gather_rows(account, mailbox, heard)
+        self.gather_rows(account, mailbox, most, heard)
     }
 
     /// Puts those in whose details were told. False if the rows have to be looked at instead, because of a gap, or because a body was
@@ -109,14 +127,22 @@ impl Search {
         true
     }
 
-    fn gather_rows(&self, account: AccountId, mailbox: MailboxId, heard: &mut Heard) -> Result<bool, Error> {
+    fn gather_rows(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        most: usize,
+        heard: &mut Heard,
+    ) -> Result<Step, Error> {
         let snapshot = self.engine().snapshot()?;
-        let Some(tail) = self.tail_or_new(&*snapshot, account, mailbox)? else { return Ok(false) };
+        let Some(tail) = self.tail_or_new(&*snapshot, account, mailbox)? else {
+            return Ok(Step { messages: 0, more: false });
+        };
         let mut upto = tail.upto();
         let (mut rows, mut bytes, mut more) = (Vec::new(), 0, false);
         let from = key::detail(mailbox, upto.saturating_add(1));
         snapshot.scan(key::partition(account), &key::details(mailbox), &from, &mut |key, stored| {
-            more = rows.len() >= GATHERED_MESSAGES || bytes >= GATHERED_BYTES;
+            more = rows.len() >= most || bytes >= GATHERED_BYTES;
             if more {
                 return Ok(ControlFlow::Break(()));
             }
@@ -125,6 +151,7 @@ impl Search {
             Ok(ControlFlow::Continue(()))
         })?;
         drop(snapshot);
+        let messages = rows.len() as u32;
         for (uid, stored) in rows {
             heard.read_stored(self.bodies(), uid, &stored)?;
             let full = tail.add(uid, heard);
@@ -133,7 +160,7 @@ impl Search {
                 self.ask(account, mailbox);
             }
         }
-        Ok(more)
+        Ok(Step { messages, more })
     }
 
     /// The tail of a mailbox; one that begins now is for all messages above its blocks. `None`: there is no such mailbox.
@@ -157,10 +184,11 @@ impl Search {
 
 /// Gathers what is new, for ever.
 pub(super) fn gather_all(search: &Search) {
-    let mut heard = Heard::default();
+    let (mut heard, mut pace, mut wanted) = (Heard::default(), Pace::default(), false);
     let mut orders = search.orders();
     while !orders.stop {
-        if orders.news.order.is_empty() {
+        if orders.news.is_empty() {
+            orders.resting = true;
             orders = search.shared.news.wait(orders).unwrap_or_else(PoisonError::into_inner);
             // A condition variable, so that a store that closes does not wait.
             let pause = search.shared.news.wait_timeout_while(orders, GATHER_PAUSE, |orders| !orders.stop);
@@ -177,17 +205,27 @@ pub(super) fn gather_all(search: &Search) {
             orders = waited.unwrap_or_else(PoisonError::into_inner).0;
             continue;
         }
-        let Some(id) = orders.news.pop() else { continue };
+        let mut most = GATHERED_MESSAGES;
+        if wanted && !orders.news.is_pressing() {
+            let wait = |orders: &mut Orders| !orders.stop && !orders.news.is_pressing();
+            let waited = search.shared.news.wait_timeout_while(orders, YIELD_PAUSE, wait);
+            orders = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if !orders.news.is_pressing() {
+                most = YIELDING_MESSAGES;
+            }
+        }
+        let Some(next) = orders.news.pop() else { continue };
         drop(orders);
-        let more = search.gather(AccountId(id.0), MailboxId(id.1), &mut heard);
+        let step = search.gather(AccountId(next.id.0), MailboxId(next.id.1), most, &mut heard);
+        wanted = pace.is_wanted();
         orders = search.orders();
         orders.gathered = Some(Instant::now());
-        match more {
-            // Behind the others.
-            Ok(true) => drop(orders.news.push(id)),
-            Ok(false) => {}
+        match step {
+            Ok(step) if step.more => orders.news.put_back(next, step.messages),
+            Ok(_) => {}
             Err(error) if !orders.stop => {
-                tracing::warn!(account = id.0, mailbox = id.1, %error, "new messages are not indexed");
+                let (account, mailbox) = next.id;
+                tracing::warn!(account, mailbox, %error, "new messages are not indexed");
             }
             Err(_) => {}
         }

@@ -5,10 +5,11 @@
 //! all behind it: a message is written a few times in its life, and a search looks at few blocks. A message whose
 //! block was lost becomes part of a new one in the same place. Nothing waits for the index: what it lacks is read. Both threads let others go first.
 
+use super::backlog::Backlog;
 use super::block::{self, BLOCK_MESSAGES_MAX, Fresh, Head, Section};
 use super::find::UNINDEXED_MAX;
 use super::gathered::{Gathered, Heard};
-use super::gatherer::gather_all;
+use super::gatherer::{GATHERED_MESSAGES, gather_all};
 use super::tail::{Id, Tail};
 use super::terms::Terms;
 use super::{Search, TermsKey};
@@ -55,7 +56,9 @@ pub(super) struct Orders {
     /// Mailboxes without a tail that got so many new messages each.
     pub(super) counted: HashMap<Id, u32>,
     /// Mailboxes with messages to be gathered.
-    pub(super) news: Queue,
+    pub(super) news: Backlog,
+    /// Who gathers has nothing to do and waits to be told.
+    pub(super) resting: bool,
     /// Mailboxes whose blocks are to be looked at.
     due: Queue,
     /// Mailboxes whose blocks are to be merged when the burst is over.
@@ -94,7 +97,7 @@ impl Orders {
 /// Mailboxes, each once and in the order in which they came.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    pub(super) order: VecDeque<Id>,
+    order: VecDeque<Id>,
     set: HashSet<Id>,
 }
 
@@ -112,6 +115,14 @@ impl Queue {
         let id = self.order.pop_front()?;
         self.set.remove(&id);
         Some(id)
+    }
+
+    pub(super) fn has(&self, id: Id) -> bool {
+        self.set.contains(&id)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.order.is_empty()
     }
 }
 
@@ -141,7 +152,7 @@ impl Search {
     /// Puts everything of a mailbox into blocks. Waits on this thread.
     pub(crate) fn catch_up(&self, account: AccountId, mailbox: MailboxId) -> Result<(), Error> {
         let mut heard = Heard::default();
-        while self.gather(account, mailbox, &mut heard)? && !self.orders().stop {
+        while self.gather(account, mailbox, GATHERED_MESSAGES, &mut heard)?.more && !self.orders().stop {
             if self.shared.tails.is_full() {
                 self.index(account, mailbox, false)?;
             }
@@ -414,7 +425,7 @@ fn build_all(search: &Search) {
     let mut orders = search.orders();
     while !orders.stop {
         let Some(id) = orders.due.pop() else {
-            let pause = if orders.later.order.is_empty() { LOOK_EVERY } else { BURST };
+            let pause = if orders.later.is_empty() { LOOK_EVERY } else { BURST };
             let waited =
                 search.shared.wake.wait_timeout(orders, pause).unwrap_or_else(PoisonError::into_inner);
             if waited.1.timed_out() {
@@ -524,6 +535,6 @@ mod tests {
         orders.gathered = Instant::now().checked_sub(BURST);
         orders.after_burst();
         assert_eq!(orders.due.order, [(1, 1), (1, 2)]);
-        assert!(orders.later.order.is_empty() && !orders.put_off((1, 3)));
+        assert!(orders.later.is_empty() && !orders.put_off((1, 3)));
     }
 }

@@ -3,10 +3,11 @@
 //! Two things serve searches. `columns` holds in memory, per mailbox, what searches of common header fields, sorting and threading compare;
 //! it is made from gists. The term index answers searches of texts: `words` says how texts are cut, `distinct` finds the different ones of a text, `builder` gathers those
 //! of some messages in one run of octets, `gathered` and `tail` keep those of new messages in memory, of which `told` tells, `terms` are the same sorted,
-//! with `postings`, `block` stores them, `gatherer` and `indexer` make all that behind everybody's back, `find` asks, and
+//! with `postings`, `block` stores them, `gatherer` and `indexer` make all that behind everybody's back (`backlog`: when), `find` asks, and
 //! `scan` reads (`read`) what the index does not know. What must hold: the answer is always that of a plain scan, whatever of the
 //! index is there. The index names no bodies, so that these may move; messages never change under their UID.
 
+mod backlog;
 mod block;
 mod builder;
 mod cache;
