@@ -43,6 +43,11 @@ impl Incoming {
         Incoming { writer: store.bodies().writer(), scanner: Scanner::new(Limits::default()) }
     }
 
+    /// About so many octets are announced; see [`BodyWriter::expect`].
+    pub fn expect(&mut self, octets: u64) {
+        self.writer.expect(octets);
+    }
+
     /// The next octets of the body. Lines of one recipient alone do not belong to it.
     ///
     /// # Errors

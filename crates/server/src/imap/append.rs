@@ -146,7 +146,8 @@ fn message(
 fn text(s: &mut ImapSession, bytes: u64) -> Result<(), No> {
     let message_max = s.app.settings.smtp.message_bytes_max;
     let appending = s.append.as_mut().ok_or_else(out_of_order)?;
-    let message = appending.message.as_ref().ok_or_else(out_of_order)?;
+    let message = appending.message.as_mut().ok_or_else(out_of_order)?;
+    message.body.expect(bytes);
     let whole = message.body.len().saturating_add(bytes);
     if whole > message_max {
         let text = format!("A message may have {message_max} octets at most, this one has {whole}");

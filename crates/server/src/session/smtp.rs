@@ -210,6 +210,9 @@ impl SmtpSession {
         };
         let trace = self.trace(transaction, id, received);
         let mut incoming = Incoming::new(&self.app.store);
+        if let Some(announced) = transaction.mail.size {
+            incoming.expect(announced.saturating_add(trace.len() as u64));
+        }
         if let Err(error) = incoming.write(&trace).await {
             return self.machine.begin_body(Err(deliver::store_reply(&error)));
         }

@@ -3,6 +3,10 @@
 /// Writes past the page cache begin at multiples of this, in memory and in the file, and are as long. No disk in use asks for more.
 pub(super) const BLOCK: usize = 4096;
 
+/// By what a buffer grows, and by how many octets at most.
+const GROWTH: usize = 4;
+const GROWTH_BYTES_MAX: usize = 128 << 10;
+
 /// See above.
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
@@ -17,12 +21,25 @@ impl Buffer {
         self.octets.len() - self.pad
     }
 
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.octets.capacity()
+    }
+
     pub(super) fn content(&self) -> &[u8] {
         &self.octets[self.pad..]
     }
 
     pub(super) fn reserve(&mut self, more: usize) {
         self.octets.reserve(more);
+    }
+
+    /// Room for so many more. It grows by a factor that lets little be copied: room that is not written to costs next to nothing.
+    pub(super) fn make_room(&mut self, more: usize) {
+        if self.octets.capacity() - self.octets.len() < more {
+            let grown = (self.octets.capacity() * GROWTH).min(self.octets.capacity() + GROWTH_BYTES_MAX);
+            self.octets.reserve_exact(more.max(grown - self.octets.len()));
+        }
     }
 
     pub(super) fn push(&mut self, piece: &[u8]) {
@@ -62,6 +79,19 @@ impl Buffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_grows_is_copied_seldom() {
+        let mut buffer = Buffer::default();
+        let (mut moves, mut at) = (0, std::ptr::null());
+        for _ in 0..100 {
+            buffer.make_room(1000);
+            buffer.push(&[1; 1000]);
+            moves += usize::from(std::mem::replace(&mut at, buffer.content().as_ptr()) != at);
+        }
+        assert!(moves <= 5, "{moves}");
+        assert!(buffer.octets.capacity() <= 100_000 + GROWTH_BYTES_MAX);
+    }
 
     #[test]
     fn content_stays_when_it_moves() {

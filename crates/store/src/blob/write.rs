@@ -14,6 +14,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+/// Room for the first octets of a body of unknown length.
+const ROOM_MIN: usize = 16 << 10;
+/// And of a body of announced length at most: who announces much need not send it.
+const EXPECTED_MAX: usize = 256 << 10;
+
 /// A body on its way in. Dropped without [`BodyWriter::finish`], nothing stays.
 #[derive(Debug)]
 pub struct BodyWriter {
@@ -25,6 +30,8 @@ pub struct BodyWriter {
     chunk: usize,
     hasher: blake3::Hasher,
     len: u64,
+    /// Octets of the frame that there is to be room for.
+    expected: usize,
     spool: Option<Spool>,
 }
 
@@ -68,8 +75,16 @@ impl BodyWriter {
             chunk: HEADER,
             hasher: blake3::Hasher::new(),
             len: 0,
+            expected: 0,
             spool: None,
         }
+    }
+
+    /// About so many octets are expected: there is room for them from the first one on, as far as they are held in memory, and what is
+    /// written is not copied again while that grows. No promise is made by it, nor believed.
+    pub fn expect(&mut self, octets: u64) {
+        let held = octets.min(self.shared.options.body_memory_bytes_max.min(EXPECTED_MAX) as u64) as usize;
+        self.expected = HEADER + held + (held / CHUNK + 1) * CRC;
     }
 
     /// Appends. Small bodies stay in memory, large ones go to a file.
@@ -165,11 +180,12 @@ impl BodyWriter {
     /// Takes as much of `piece` as fits into the current chunk; returns what is left.
     fn take<'a>(&mut self, piece: &'a [u8]) -> &'a [u8] {
         if self.len == 0 {
-            self.buffer.reserve(HEADER + piece.len().max(8 << 10) + CRC);
+            self.buffer.reserve(self.expected.max(HEADER + piece.len().max(ROOM_MIN) + CRC));
             self.buffer.push_zeros(HEADER);
         }
         let room = CHUNK - (self.buffer.len() - self.chunk);
         let (now, later) = piece.split_at(piece.len().min(room));
+        self.buffer.make_room(now.len() + CRC);
         self.buffer.push(now);
         self.len += now.len() as u64;
         if self.buffer.len() - self.chunk == CHUNK {
@@ -326,5 +342,38 @@ impl Spool {
         }
         self.put(buffer, buffer.len())?;
         Ok(self.shared.disk.write_at(&self.file, &[IoSlice::new(header)], 0)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Bodies;
+    use super::*;
+    use crate::Options;
+    use crate::disk::Real;
+
+    #[test]
+    fn what_is_expected_is_not_moved_and_what_is_announced_not_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (record, nudge) = (Box::new(|_, _| ()), Arc::new(|| ()));
+        let options = Options { body_memory_bytes_max: 8 << 20, ..Options::default() };
+        let bodies = Bodies::open(dir.path(), options, Arc::new(Real), None, record, nudge).unwrap();
+        for (announced, sent) in [(100_000, 100_000), (1, 100_000), (1 << 40, 300_000), (0, 0)] {
+            let mut writer = bodies.writer();
+            writer.expect(announced);
+            let content: Vec<u8> = (0..sent).map(|at| at as u8).collect();
+            let mut first = None;
+            for piece in content.chunks(1000) {
+                writer.write_blocking(piece).unwrap();
+                first.get_or_insert(writer.buffer.content().as_ptr());
+                assert!(writer.buffer.capacity() <= EXPECTED_MAX + sent + (128 << 10));
+            }
+            if announced == sent as u64 && sent > 0 {
+                assert_eq!(first, Some(writer.buffer.content().as_ptr()));
+            }
+            let body = writer.finish_blocking().unwrap();
+            assert_eq!((body.len, body.hash), (sent as u64, *blake3::hash(&content).as_bytes()));
+        }
+        bodies.close();
     }
 }
