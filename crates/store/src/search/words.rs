@@ -123,24 +123,73 @@ pub(super) fn words(text: &[u8], mut word: impl FnMut(&[u8])) {
 #[inline]
 fn runs<'t>(text: &'t [u8], mut run: impl FnMut(&'t [u8], usize, Kind)) {
     let mut at = 0;
-    while let Some(octet) = text.get(at) {
-        let from = at;
-        // Nearly all that is no word is one octet.
-        match KIND[usize::from(*octet)] {
-            Kind::Apart => at += 1,
-            Kind::Word => {
-                at += word_len(&text[at..]);
-                run(&text[from..at], from, Kind::Word);
-            }
-            _ => {
-                let (kind, len) = wide(&text[at..]);
-                at += len;
-                if matches!(kind, Kind::Word | Kind::Pairs) {
-                    run(&text[from..at], from, kind);
+    while at < text.len() {
+        if let Some(block) = text[at..].first_chunk::<BLOCK>() {
+            let (mut words, ascii) = look(block);
+            let mut done = 0;
+            while words != 0 {
+                let begin = words.trailing_zeros() as usize;
+                done = begin;
+                let end = begin + (!(words >> begin)).trailing_zeros() as usize;
+                if end >= ascii {
+                    break;
                 }
+                run(&text[at + begin..at + end], at + begin, Kind::Word);
+                // It ends before the block does.
+                words &= u64::MAX << end;
+            }
+            // What begins last may go on behind the block; else all of it was seen up to where it is no longer ASCII.
+            at += if words == 0 { ascii } else { done };
+            if (words == 0 && ascii == BLOCK) || (words != 0 && done > 0) {
+                continue;
             }
         }
+        at += step(&text[at..], at, &mut run);
     }
+}
+
+/// The run at the beginning of `rest`, which is not empty and lies at `from`, or what is none: its length.
+#[inline]
+fn step<'t>(rest: &'t [u8], from: usize, run: &mut impl FnMut(&'t [u8], usize, Kind)) -> usize {
+    // Nearly all that is no word is one octet.
+    let (kind, len) = match KIND[usize::from(rest[0])] {
+        Kind::Apart => return 1,
+        Kind::Word => (Kind::Word, word_len(rest)),
+        _ => wide(rest),
+    };
+    if matches!(kind, Kind::Word | Kind::Pairs) {
+        run(&rest[..len], from, kind);
+    }
+    len
+}
+
+/// Octets that are looked at together.
+const BLOCK: usize = 64;
+
+/// Which octets of a block are letters or digits before the first that is beyond ASCII, the first in the lowest bit; and how many are
+/// before that.
+#[inline]
+fn look(block: &[u8; BLOCK]) -> (u64, usize) {
+    let mut marks = [0u8; BLOCK];
+    for (mark, octet) in marks.iter_mut().zip(block) {
+        let letter = (octet | 0x20).wrapping_sub(b'a') < 26;
+        let digit = octet.wrapping_sub(b'0') < 10;
+        *mark = u8::from(letter | digit);
+    }
+    let words = side_by_side(&marks);
+    if block.is_ascii() {
+        return (words, BLOCK);
+    }
+    let ascii = block.iter().take_while(|octet| octet.is_ascii()).count();
+    (words & !u64::MAX.unbounded_shl(ascii as u32), ascii)
+}
+
+/// The low bits of octets that are 0 or 1.
+#[inline]
+fn side_by_side(marks: &[u8; BLOCK]) -> u64 {
+    marks.as_chunks::<8>().0.iter().rev().fold(0, |bits, eight| {
+        bits << 8 | u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56
+    })
 }
 
 /// The kind and length of a run that begins with a character of three octets, or with one that is cut off.
@@ -296,6 +345,24 @@ mod tests {
                 let same = (at..text.len()).take_while(|at| matches!(kind(&text[*at..]), Kind::Word)).count();
                 prop_assert_eq!(word_len(&text[at..]), same);
             }
+        }
+
+        /// Runs are found a block at a time as they are one by one.
+        #[test]
+        fn blocks_are_cut_as_single_runs_are(
+            text in "([a-z]{1,9}[ .,]{1,2}){0,30}[a-z]{0,140}([a-z]{1,9}[ .,@\u{fc}\u{2014}]){0,30}[\u{65e5}\u{3042}\u{3002}a ]{0,9}([0-9A-Z]{1,7}[\r\n/:`{]){0,20}",
+            cut in 0usize..9,
+        ) {
+            // What is cut off within a character counts, too.
+            let text = &text.as_bytes()[..text.len().saturating_sub(cut)];
+            let (mut found, mut expected, mut at) = (Vec::new(), Vec::new(), 0);
+            runs(text, |run, from, kind| found.push((run, from, matches!(kind, Kind::Pairs))));
+            while at < text.len() {
+                at += step(&text[at..], at, &mut |run, from, kind| {
+                    expected.push((run, from, matches!(kind, Kind::Pairs)));
+                });
+            }
+            prop_assert_eq!(found, expected);
         }
 
         /// The index never overlooks: where the needle is in the text, a dictionary of its words holds all patterns.
