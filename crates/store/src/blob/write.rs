@@ -347,19 +347,16 @@ impl Spool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Bodies;
     use super::*;
-    use crate::Options;
-    use crate::disk::Real;
+    use crate::{Options, Store};
 
     #[test]
     fn what_is_expected_is_not_moved_and_what_is_announced_not_believed() {
         let dir = tempfile::tempdir().unwrap();
-        let (record, nudge) = (Box::new(|_, _| ()), Arc::new(|| ()));
         let options = Options { body_memory_bytes_max: 8 << 20, ..Options::default() };
-        let bodies = Bodies::open(dir.path(), options, Arc::new(Real), None, record, nudge).unwrap();
+        let store = Store::open(dir.path(), options).unwrap();
         for (announced, sent) in [(100_000, 100_000), (1, 100_000), (1 << 40, 300_000), (0, 0)] {
-            let mut writer = bodies.writer();
+            let mut writer = store.bodies().writer();
             writer.expect(announced);
             let content: Vec<u8> = (0..sent).map(|at| at as u8).collect();
             let mut first = None;
@@ -374,6 +371,5 @@ mod tests {
             let body = writer.finish_blocking().unwrap();
             assert_eq!((body.len, body.hash), (sent as u64, *blake3::hash(&content).as_bytes()));
         }
-        bodies.close();
     }
 }
