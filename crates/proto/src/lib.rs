@@ -12,6 +12,7 @@ pub mod guide;
 pub mod hello;
 pub mod imap;
 pub mod knock;
+pub mod language;
 pub mod login;
 pub mod machine;
 pub mod message;

@@ -4,13 +4,15 @@ use crate::auth::Auth;
 use crate::clock::unix_now;
 use crate::maildrop::Maildrops;
 use crate::publish::Domains;
+use proto::advice::{self, Encrypted};
 use proto::discovery::mta_sts::{self, Mode};
+use proto::language::Language;
 use proto::proof::Security;
 use proto::sasl::Mechanism;
 use proto::service::policy::offered;
 use proto::service::publish::Published;
 use proto::service::{Listener, Model, Protection, Protocol};
-use proto::{advice, imap, pop3, smtp};
+use proto::{imap, pop3, smtp};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -202,7 +204,10 @@ impl App {
             role,
             starttls: upgrades(listener, security),
             mechanisms: self.mechanisms(listener, security),
-            needs_tls_text: advice::needs_tls(&self.settings.model, listener.protocol),
+            needs_tls_text: advice::needs_tls(
+                Encrypted::of(&self.settings.model, listener.protocol),
+                Language::default(),
+            ),
             normalise_newlines: self.settings.mail.normalise_newlines,
         }
     }
@@ -217,7 +222,7 @@ impl App {
             login: mechanisms.contains(&Mechanism::Plain),
             mechanisms,
             compress: true,
-            needs_tls_text: advice::needs_tls(&self.settings.model, listener.protocol),
+            encrypted: Encrypted::of(&self.settings.model, listener.protocol),
             append_bytes_max: self.settings.smtp.message_bytes_max,
             message_limit: None,
         }
@@ -232,7 +237,7 @@ impl App {
             stls: upgrades(listener, security),
             user: mechanisms.contains(&Mechanism::Plain),
             mechanisms,
-            needs_tls_text: advice::needs_tls(&self.settings.model, listener.protocol),
+            encrypted: Encrypted::of(&self.settings.model, listener.protocol),
             expire_days: None,
             login_delay_seconds: self.settings.pop3_login_delay_seconds,
         }

@@ -6,6 +6,7 @@
 use crate::app::App;
 use crate::clock::unix_now;
 use proto::advice;
+use proto::language::Language;
 use proto::proof::{Authenticated, Security};
 use proto::sasl::Mechanism;
 use proto::service::flaw::of_policy;
@@ -59,12 +60,18 @@ impl App {
     }
 
     /// What to tell the person of an account that is denied: which port and which setting it may use.
-    pub(crate) fn denial(&self, who: &Authenticated, listener: &Listener, denied: Denied) -> String {
+    pub(crate) fn denial(
+        &self,
+        who: &Authenticated,
+        listener: &Listener,
+        denied: Denied,
+        language: Language,
+    ) -> String {
         let domain = domain_of(who);
         let view = self
             .published(domain)
             .unwrap_or_else(|| Published::new(&self.settings.model, domain, &DomainPolicy::default()));
-        advice::denied(&view, listener.protocol, denied)
+        advice::denied(&view, listener.protocol, denied, language)
     }
 
     /// Says in the log what is wrong with the rules of the domains on this service.

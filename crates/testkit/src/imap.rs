@@ -8,10 +8,11 @@ use crate::login::{self, Login, Said};
 use crate::rules::Observed;
 use crate::script::Script;
 use crate::talk::{self, Stage};
+use proto::advice::Encrypted;
 use proto::imap::code::Code;
 use proto::imap::command::{Command, Fetch};
 use proto::imap::encode;
-use proto::imap::language;
+use proto::imap::language::{self, Common, Text, Words};
 use proto::imap::server::{Limits, Offer, Server};
 use proto::imap::set::SetOrSaved;
 use proto::imap::{Append, Event};
@@ -123,15 +124,18 @@ impl Setup {
             login: self.login && self.policy.password_sent && !mechanisms.is_empty(),
             mechanisms,
             compress: self.compress,
-            needs_tls_text: self
-                .rules
-                .as_ref()
-                .map_or_else(|| "Encryption required: use TLS".to_owned(), Observed::needs_tls),
+            encrypted: self.rules.as_ref().map_or(Encrypted::default(), Observed::encrypted),
             append_bytes_max: self.append_bytes_max,
             message_limit: self.message_limit,
         };
         Server::new(offer, self.limits.clone(), security, now)
     }
+}
+
+/// What the session here says in words of its own.
+#[must_use]
+pub fn ready(text: &str) -> Words<'_> {
+    Words::Ready(text.into())
 }
 
 /// The session above the machine: what it knows and what it was told.
@@ -166,7 +170,7 @@ impl Above {
             Event::StartTls => return true,
             Event::IdleDone => {
                 self.events.push("IdleDone".to_owned());
-                server.ok(None, "IDLE is over");
+                server.ok(None, ready("IDLE is over"));
             }
             Event::Append(step) => self.append(server, step),
             Event::Command(command) => {
@@ -181,10 +185,10 @@ impl Above {
         let wrong = "wrong user name or password";
         match said {
             Said::Challenge(challenge) => server.auth_challenge(&challenge),
-            Said::In => server.logged_in("logged in"),
-            Said::Denied(denied, text) => server.login_failed(Code::of_denied(denied), &text),
-            Said::Wrong => server.login_failed(Code::AuthenticationFailed, wrong),
-            Said::Malformed => server.bad(None, "malformed"),
+            Said::In => server.logged_in(ready("logged in")),
+            Said::Denied(denied, text) => server.login_failed(Code::of_denied(denied), text),
+            Said::Wrong => server.login_failed(Code::AuthenticationFailed, ready(wrong)),
+            Said::Malformed => server.bad(None, ready("malformed")),
         }
     }
 
@@ -193,7 +197,7 @@ impl Above {
         if let Append::Data(octets) = step {
             self.text.extend_from_slice(octets);
             if self.failing {
-                server.append_refuse(Some(Code::ServerBug), "the disk is broken");
+                server.append_refuse(Some(Code::ServerBug), ready("the disk is broken"));
                 self.text.clear();
             }
             return;
@@ -207,22 +211,24 @@ impl Above {
             Append::Begin { mailbox, .. } => {
                 self.failing = mailbox == "Failing";
                 match mailbox.as_str() {
-                    "Locked" => server.append_refuse(Some(Code::NoPerm), "you may not put messages there"),
+                    "Locked" => {
+                        server.append_refuse(Some(Code::NoPerm), ready("you may not put messages there"))
+                    }
                     "INBOX" | "Archive" | "Failing" => server.append_go(),
-                    _ => server.append_refuse(Some(Code::TryCreate), "no such mailbox"),
+                    _ => server.append_refuse(Some(Code::TryCreate), ready("no such mailbox")),
                 }
             }
             Append::Message { flags, .. } if flags.len() > 5 => {
-                server.append_refuse(Some(Code::Limit), "too many flags");
+                server.append_refuse(Some(Code::Limit), ready("too many flags"));
             }
             Append::Text { bytes, .. } if bytes > QUOTA_BYTES => {
-                server.append_refuse(Some(Code::OverQuota), "the mailbox is full");
+                server.append_refuse(Some(Code::OverQuota), ready("the mailbox is full"));
             }
             Append::Url(url) if !url.starts_with("/INBOX") => {
-                server.append_refuse(Some(Code::BadUrl(url)), "no such message");
+                server.append_refuse(Some(Code::BadUrl(url)), ready("no such message"));
             }
             Append::Message { .. } | Append::Text { .. } | Append::Url(_) => server.append_go(),
-            Append::End => server.ok(None, "APPEND completed"),
+            Append::End => server.ok(None, ready("APPEND completed")),
             Append::Data(_) | Append::MessageEnd | Append::Aborted => {}
         }
     }
@@ -252,13 +258,15 @@ impl Above {
             }
             Command::Compress => server.set_compressed(),
             Command::Language(ranges) => return Above::language(server, &ranges),
-            Command::Delete(name) if name == "INBOX" => return server.no(Some(Code::Cannot), "not INBOX"),
+            Command::Delete(name) if name == "INBOX" => {
+                return server.no(Some(Code::Cannot), ready("not INBOX"));
+            }
             Command::Noop if self.selected.is_some() && server.may_expunge() => {
-                server.untagged_ok(None, "an EXPUNGE could be told here");
+                server.untagged_ok(None, ready("an EXPUNGE could be told here"));
             }
             _ => {}
         }
-        server.ok(None, "done");
+        server.ok(None, ready("done"));
     }
 
     fn select(&mut self, server: &mut Server, mailbox: &str, read_only: bool) {
@@ -267,11 +275,11 @@ impl Above {
         // RFC 9051 6.3.2: a SELECT that fails leaves no mailbox open.
         server.set_selected(found.is_some());
         let Some((_, count)) = found else {
-            return server.no(Some(Code::NonExistent), "no such mailbox");
+            return server.no(Some(Code::NonExistent), ready("no such mailbox"));
         };
         server.output().extend_from_slice(format!("* {count} EXISTS\r\n").as_bytes());
-        server.untagged_ok(Some(Code::UidValidity(7)), "UIDs are valid");
-        server.ok(Some(if read_only { Code::ReadOnly } else { Code::ReadWrite }), "selected");
+        server.untagged_ok(Some(Code::UidValidity(7)), ready("UIDs are valid"));
+        server.ok(Some(if read_only { Code::ReadOnly } else { Code::ReadWrite }), ready("selected"));
     }
 
     fn fetch(&mut self, server: &mut Server, fetch: &Fetch) {
@@ -293,23 +301,24 @@ impl Above {
             out.extend_from_slice(b")\r\n");
         }
         if !server.may_expunge() {
-            server.untagged_ok(None, "no EXPUNGE may be told here");
+            server.untagged_ok(None, ready("no EXPUNGE may be told here"));
         }
     }
 
     fn language(server: &mut Server, ranges: &[String]) {
         if ranges.is_empty() {
-            let tags = language::TAGS.map(|tag| format!("\"{tag}\"")).join(" ");
+            let tags: Vec<String> = language::tags().map(|tag| format!("\"{tag}\"")).collect();
+            let tags = tags.join(" ");
             server.output().extend_from_slice(format!("* LANGUAGE ({tags})\r\n").as_bytes());
-            return server.ok(None, "done");
+            return server.ok(None, ready("done"));
         }
         match language::find(ranges) {
-            Some(tag) => {
+            Some((_, tag)) => {
                 server.output().extend_from_slice(format!("* LANGUAGE (\"{tag}\")\r\n").as_bytes());
                 server.set_language(tag);
-                server.ok(None, "done");
+                server.ok(None, Common::Language);
             }
-            None => server.no(None, "no such language"),
+            None => server.no(None, Text::NoLanguages),
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::login::{self, Login, Said};
 use crate::rules::Observed;
 use crate::script::Script;
 use crate::talk::{self, Stage};
+use proto::advice::Encrypted;
 use proto::machine::Tick;
 use proto::pop3::Event;
 use proto::pop3::server::{Code, Limits, Offer, Server};
@@ -116,10 +117,7 @@ impl Setup {
             stls: self.stls,
             user: self.policy.password_sent && !mechanisms.is_empty(),
             mechanisms,
-            needs_tls_text: self
-                .rules
-                .as_ref()
-                .map_or_else(|| "Encryption required: use TLS".to_owned(), Observed::needs_tls),
+            encrypted: self.rules.as_ref().map_or(Encrypted::default(), Observed::encrypted),
             expire_days: self.expire_days,
             login_delay_seconds: self.login_delay_seconds,
         };

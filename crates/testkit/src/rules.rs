@@ -5,7 +5,8 @@
 //! for the real sessions; only the domains are invented here.
 
 use crate::login::{STRICT_USER, USER};
-use proto::advice;
+use proto::advice::{self, Encrypted};
+use proto::language::Language;
 use proto::proof::Security;
 use proto::sasl::Mechanism;
 use proto::service::policy::{ClearLogin, Denied, DomainPolicy, Rules, Stage, offered, permit};
@@ -44,10 +45,10 @@ impl Observed {
         offered(&self.model, &rules, &self.listener, security, NOW)
     }
 
-    /// Refusal of a login in clear where nobody may have one.
+    /// Where those go who log in in clear.
     #[must_use]
-    pub fn needs_tls(&self) -> String {
-        advice::needs_tls(&self.model, self.listener.protocol)
+    pub fn encrypted(&self) -> Encrypted {
+        Encrypted::of(&self.model, self.listener.protocol)
     }
 
     /// The last word on a login whose credential was right.
@@ -63,7 +64,7 @@ impl Observed {
         let policy = policy(user);
         permit(&self.model, &policy, None, &self.listener, security, mechanism, NOW).map_err(|denied| {
             let view = Published::new(&self.model, domain(user), &policy);
-            (denied, advice::denied(&view, self.listener.protocol, denied))
+            (denied, advice::denied(&view, self.listener.protocol, denied, Language::default()))
         })
     }
 }

@@ -9,6 +9,8 @@
 use crate::login::{STRICT_USER, USER};
 use crate::rules::Observed;
 use crate::script::{Peer, Script, escape};
+use proto::advice;
+use proto::language::Language;
 use proto::login::Turn;
 use proto::machine::{Machine, Tick};
 use proto::proof::{How, Security, Tls, TlsVersion};
@@ -99,7 +101,7 @@ impl Setup {
     fn observe(&mut self) {
         let rules = Observed::at(Protocol::Submission);
         self.offer.mechanisms = rules.offered(&Security::clear());
-        self.offer.needs_tls_text = rules.needs_tls();
+        self.offer.needs_tls_text = advice::needs_tls(rules.encrypted(), Language::default());
         self.mechanisms_inside = rules.offered(&tls(How::StartTls));
         self.rules = Some(rules);
     }

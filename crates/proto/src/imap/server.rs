@@ -19,9 +19,11 @@ use super::capability;
 use super::code::Code;
 use super::framing::{Framed, Gather, Room};
 use super::gate::{Door, Numbers, Row, State};
-use super::language::{self, text};
+use super::language::{self, Common, Text, Words};
 use super::parse::Dialect;
 use super::{Event, Refusal};
+use crate::advice::Encrypted;
+use crate::language::{DEFAULT_TAG, Language};
 use crate::login;
 use crate::machine::{Machine, Tick};
 use crate::proof::Security;
@@ -42,8 +44,8 @@ pub struct Offer {
     pub login: bool,
     /// COMPRESS=DEFLATE can be had, once logged in.
     pub compress: bool,
-    /// Refusal of a login in clear, from `advice::needs_tls`.
-    pub needs_tls_text: String,
+    /// Where those go who log in in clear and are refused.
+    pub encrypted: Encrypted,
     /// APPENDLIMIT: octets of one message.
     pub append_bytes_max: u64,
     /// MESSAGELIMIT: messages that one command works on; `None`: no limit, not advertised.
@@ -141,7 +143,9 @@ pub struct Server {
     wait: Wait,
     enabled: Enabled,
     compressed: bool,
-    language: &'static str,
+    language: Language,
+    /// As LANGUAGE told it: `i-default` and `en` are the same language in other octets.
+    language_tag: &'static str,
     /// Of the command under way; empty if it has none that can be repeated.
     tag: String,
     /// Of the command under way.
@@ -191,7 +195,8 @@ impl Server {
             wait: Wait::Command,
             enabled: Enabled::default(),
             compressed: false,
-            language: language::TAGS[0],
+            language: Language::default(),
+            language_tag: DEFAULT_TAG,
             tag: String::new(),
             row: None,
             counts: false,
@@ -207,8 +212,9 @@ impl Server {
             server.output.extend_from_slice(b"* OK [");
             server.capabilities();
             server.output.extend_from_slice(b"] ");
-            let greeting = format!("{} {}", server.offer.host, text::READY);
-            server.end_with(&greeting);
+            let ready = server.language.text(Common::Ready);
+            let greeting = format!("{} {ready}", server.offer.host);
+            server.end_with(&greeting.into());
         }
         server
     }
@@ -250,7 +256,7 @@ impl Server {
     }
 
     /// Login succeeded: `tag OK [CAPABILITY ...] text`, authenticated state.
-    pub fn logged_in(&mut self, text: &str) {
+    pub fn logged_in<'w>(&mut self, text: impl Into<Words<'w>>) {
         self.state = State::Authenticated;
         self.auth_failures = 0;
         self.ok_with_capabilities(text);
@@ -258,13 +264,13 @@ impl Server {
 
     /// Login failed: `tag NO [code] text`; with `AuthenticationFailed` it counts against `auth_failures_max`,
     /// at which the connection ends.
-    pub fn login_failed(&mut self, code: Code, text: &str) {
+    pub fn login_failed<'w>(&mut self, code: Code, text: impl Into<Words<'w>>) {
         let counts = code == Code::AuthenticationFailed;
         self.no(Some(code), text);
         if counts {
             self.auth_failures += 1;
             if self.auth_failures >= self.limits.auth_failures_max {
-                self.bye(None, text::AUTH_FAILURES);
+                self.bye(None, Text::AuthFailures);
             }
         }
     }
@@ -281,8 +287,8 @@ impl Server {
     pub fn unauthenticated(&mut self) {
         self.state = State::NotAuthenticated;
         self.enabled = Enabled::default();
-        self.language = language::TAGS[0];
-        self.ok_with_capabilities(text::UNAUTHENTICATED);
+        (self.language, self.language_tag) = (Language::default(), DEFAULT_TAG);
+        self.ok_with_capabilities(Text::Unauthenticated);
     }
 
     /// A mailbox is open now, or none. The session calls it before it answers.
@@ -295,14 +301,20 @@ impl Server {
     /// The texts of this connection; the tag was negotiated with LANGUAGE. A tag that
     /// [`language::find`] does not know changes nothing.
     pub fn set_language(&mut self, tag: &str) {
-        if let Some(tag) = language::find(&[tag.to_owned()]) {
-            self.language = tag;
+        if let Some(found) = language::find(&[tag.to_owned()]) {
+            (self.language, self.language_tag) = found;
         }
     }
 
     /// What [`Server::set_language`] was told last; `i-default` at the beginning.
     #[must_use]
     pub fn language(&self) -> &'static str {
+        self.language_tag
+    }
+
+    /// The language of this connection's texts, for those with names or numbers in them.
+    #[must_use]
+    pub fn tongue(&self) -> Language {
         self.language
     }
 
@@ -313,7 +325,8 @@ impl Server {
 
     /// `+ idling`; then [`Event::IdleDone`] comes when the client is done.
     pub fn idle_begin(&mut self) {
-        self.output.extend_from_slice(b"+ idling\r\n");
+        self.output.extend_from_slice(b"+ ");
+        self.end_with(&Text::Idling.into());
         self.wait = Wait::Done;
         self.answered = true;
     }
@@ -382,7 +395,7 @@ impl Server {
             Framed::ReadAway => return self.late_answer(),
             Framed::Flood => {
                 self.late = None;
-                self.bye(None, text::FLOOD);
+                self.bye(None, Text::Flood);
                 return Some(Event::Refused(Refusal::Syntax));
             }
             _ => {}
@@ -447,7 +460,7 @@ impl Machine for Server {
             // The time went by while the peer was being answered.
             self.heard = now;
         } else if self.listens() {
-            self.bye(None, text::SILENCE);
+            self.bye(None, Text::Silence);
         }
     }
 
@@ -479,16 +492,16 @@ impl Machine for Server {
         match self.wait {
             // The session may be in the middle of a literal, where a BYE would be taken for its text.
             Wait::Session | Wait::End => self.wait = Wait::End,
-            _ => self.bye(Some(Code::Unavailable), text::STOPPING),
+            _ => self.bye(Some(Code::Unavailable), Common::Stopping),
         }
     }
 
     fn tls_go_ahead(&mut self) {
-        self.ok(None, text::BEGIN_TLS);
+        self.ok(None, Common::BeginTls);
     }
 
     fn tls_early_bytes(&mut self) {
-        self.tagged(Condition::Bad, None, text::EARLY_BYTES);
-        self.bye(None, text::EARLY_BYTES);
+        self.tagged(Condition::Bad, None, &Common::EarlyBytes.into());
+        self.bye(None, Common::EarlyBytes);
     }
 }

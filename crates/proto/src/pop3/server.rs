@@ -16,8 +16,10 @@ use super::body::Body;
 use super::capa;
 use super::codec::{Arguments, Framed, Lines, number};
 use super::gate::{self, Row, State, Verdict, Word};
-use super::language::{LANGUAGES, Language, Text};
+use super::language::Text;
 use super::{Event, Refusal};
+use crate::advice::{self, Encrypted};
+use crate::language::{Common, LANGUAGES, Language, Said};
 use crate::login::{self, Door, Shut, Turn};
 use crate::machine::{Machine, Tick};
 use crate::proof::{Secret, Security};
@@ -34,8 +36,8 @@ pub struct Offer {
     pub mechanisms: Vec<Mechanism>,
     /// USER/PASS may be used in this state of security.
     pub user: bool,
-    /// Refusal of a login in clear, from `advice::needs_tls`.
-    pub needs_tls_text: String,
+    /// Where those go who log in in clear and are refused.
+    pub encrypted: Encrypted,
     /// CAPA EXPIRE: days that mail is kept; `None` says NEVER.
     pub expire_days: Option<u32>,
     /// CAPA LOGIN-DELAY, seconds; 0 leaves it out.
@@ -162,7 +164,7 @@ impl Server {
             answered: false,
         };
         if greets {
-            let text = format!("{} {}", server.offer.host, server.language.text(Text::Ready));
+            let text = format!("{} {}", server.offer.host, server.language.text(Common::Ready));
             server.reply("+OK ", &text);
         }
         server
@@ -295,15 +297,15 @@ impl Server {
         }
         let word = line.split(|&byte| byte == b' ').next().unwrap_or_default();
         let Some(row) = gate::find(word) else {
-            return self.refuse(Refusal::Syntax, Text::Unknown);
+            return self.refuse(Refusal::Syntax, Common::Unknown);
         };
         let rest = line.get(word.len() + 1..).unwrap_or_default();
         match gate::check(row, self.state, self.door()) {
             Verdict::Go => self.command(row, rest),
             Verdict::Shut(Shut::NeedsTls) => self.login_in_clear(row.word, rest),
             Verdict::Shut(Shut::NotOffered) => self.not_offered(),
-            Verdict::Shut(Shut::AlreadyEncrypted) => self.refuse(Refusal::Syntax, Text::TlsActive),
-            Verdict::Shut(Shut::CannotEncrypt) => self.refuse(Refusal::Syntax, Text::TlsUnavailable),
+            Verdict::Shut(Shut::AlreadyEncrypted) => self.refuse(Refusal::Syntax, Common::TlsActive),
+            Verdict::Shut(Shut::CannotEncrypt) => self.refuse(Refusal::Syntax, Common::TlsUnavailable),
             Verdict::WrongState => self.refuse(Refusal::Syntax, Text::WrongState),
         }
     }
@@ -324,7 +326,7 @@ impl Server {
             Word::Auth => return self.auth(&arguments),
             Word::Capa => self.capabilities(),
             Word::Lang => return self.language(&arguments),
-            Word::Noop => self.say(Text::Done),
+            Word::Noop => self.say(Common::Done),
             Word::Pass => {
                 self.state = State::ExpectLogin;
                 let user = std::mem::take(&mut self.user);
@@ -333,7 +335,7 @@ impl Server {
             }
             Word::Quit if self.state == State::Transaction => return self.ask(Event::Update),
             Word::Quit => {
-                self.say(Text::Bye);
+                self.say(Common::Bye);
                 self.wait = Wait::End;
                 return Some(Event::Quit);
             }
@@ -400,7 +402,7 @@ impl Server {
         };
         let Some(mechanism) = login::offered(name, &self.offer.mechanisms) else { return self.not_offered() };
         let Ok(initial) = login::initial(arguments.second) else {
-            return self.refuse(Refusal::Syntax, Text::Base64);
+            return self.refuse(Refusal::Syntax, Common::Base64);
         };
         self.state = State::ExpectLogin;
         self.ask(Event::Login(Turn::Start { mechanism, initial }))
@@ -409,13 +411,13 @@ impl Server {
     fn sasl_response<'a>(&mut self, line: &[u8]) -> Option<Event<'a>> {
         match login::message(line) {
             Ok(Some(message)) => self.ask(Event::Login(Turn::Message(message))),
-            Ok(None) => self.cancel(Text::Cancelled),
-            Err(_) => self.cancel(Text::Base64),
+            Ok(None) => self.cancel(Common::Cancelled),
+            Err(_) => self.cancel(Common::Base64),
         }
     }
 
     /// Ends a SASL exchange by the client's wish or fault (RFC 5034 section 4).
-    fn cancel<'a>(&mut self, text: Text) -> Option<Event<'a>> {
+    fn cancel<'a>(&mut self, text: impl Said) -> Option<Event<'a>> {
         self.wait = Wait::Command;
         match self.refuse(Refusal::Syntax, text) {
             Some(Event::Refused(Refusal::TooManyErrors)) => Some(Event::Refused(Refusal::TooManyErrors)),
@@ -430,17 +432,15 @@ impl Server {
             Word::Auth => login::exposed(rest),
             _ => false,
         };
-        let text = std::mem::take(&mut self.offer.needs_tls_text);
-        let event = self.refuse_with(Refusal::Login(login::Refusal::NeedsTls { exposed }), &text);
-        self.offer.needs_tls_text = text;
-        event
+        let text = advice::needs_tls(self.offer.encrypted, self.language);
+        self.refuse_with(Refusal::Login(login::Refusal::NeedsTls { exposed }), &text)
     }
 
     fn not_offered<'a>(&mut self) -> Option<Event<'a>> {
-        self.refuse(Refusal::Login(login::Refusal::NotOffered), Text::NotOffered)
+        self.refuse(Refusal::Login(login::Refusal::NotOffered), Common::NotOffered)
     }
 
-    fn refuse<'a>(&mut self, refusal: Refusal, text: Text) -> Option<Event<'a>> {
+    fn refuse<'a>(&mut self, refusal: Refusal, text: impl Said) -> Option<Event<'a>> {
         self.refuse_with(refusal, self.language.text(text))
     }
 
@@ -455,7 +455,7 @@ impl Server {
     }
 
     fn too_many<'a>(&mut self) -> Option<Event<'a>> {
-        self.reply("-ERR ", self.language.text(Text::TooManyErrors));
+        self.reply("-ERR ", self.language.text(Common::TooManyErrors));
         self.wait = Wait::End;
         Some(Event::Refused(Refusal::TooManyErrors))
     }
@@ -479,11 +479,11 @@ impl Server {
             return self.refuse(Refusal::Syntax, Text::NoLanguage);
         };
         self.language = language;
-        self.reply("+OK ", &format!("{tag} {}", language.text(Text::Language)));
+        self.reply("+OK ", &format!("{tag} {}", language.text(Common::Language)));
         Some(Event::Language(tag))
     }
 
-    fn say(&mut self, text: Text) {
+    fn say(&mut self, text: impl Said) {
         self.reply("+OK ", self.language.text(text));
     }
 
@@ -586,18 +586,18 @@ impl Machine for Server {
     /// The code tells the client that the next try will do (RFC 3206 section 4).
     fn shutdown(&mut self) {
         if !matches!(self.wait, Wait::End | Wait::Body(_)) {
-            self.reply(Code::SysTemp.head(), self.language.text(Text::Stopping));
+            self.reply(Code::SysTemp.head(), self.language.text(Common::Stopping));
         }
         self.wait = Wait::End;
     }
 
     fn tls_go_ahead(&mut self) {
-        self.say(Text::BeginTls);
+        self.say(Common::BeginTls);
         self.answered();
     }
 
     fn tls_early_bytes(&mut self) {
-        self.reply("-ERR ", self.language.text(Text::EarlyBytes));
+        self.reply("-ERR ", self.language.text(Common::EarlyBytes));
         self.wait = Wait::End;
     }
 }

@@ -10,7 +10,7 @@ use proto::machine::{Machine, Tick};
 use proto::proof::How;
 use std::fmt::Write as _;
 use std::path::Path;
-use testkit::imap::{Setup, Talk};
+use testkit::imap::{Setup, Talk, ready};
 use testkit::script;
 
 #[test]
@@ -70,7 +70,7 @@ fn inside() -> Server {
 fn inside_of(setup: &Setup) -> Server {
     let mut server = setup.server(setup.security(), Tick(0));
     assert!(matches!(server.receive(b"a LOGIN b c\r\n", Tick(0)).1, Some(Event::Login(_))));
-    server.logged_in("in");
+    server.logged_in(ready("in"));
     server.output().clear();
     server
 }
@@ -134,7 +134,7 @@ fn a_message_passes_without_being_kept() {
     }
     assert!(matches!(server.receive(b"\r\n", Tick(0)), (2, Some(Event::Append(Append::MessageEnd)))));
     assert!(matches!(server.receive(b"", Tick(0)).1, Some(Event::Append(Append::End))));
-    server.ok(None, "done");
+    server.ok(None, ready("done"));
     assert_eq!(said(&mut server), "a OK done\r\n", "nothing was said before");
     assert!(server.idle());
 }
@@ -165,7 +165,10 @@ fn a_password_is_not_asked_for_in_clear() {
         };
         let Some(Event::Refused(refusal)) = event else { panic!("{line}: {event:?}") };
         assert_eq!(refusal, Refusal::Login(login::Refusal::NeedsTls { exposed }), "{line}");
-        assert_eq!(said(&mut server), "a NO [PRIVACYREQUIRED] Encryption required: use TLS\r\n");
+        assert_eq!(
+            said(&mut server),
+            "a NO [PRIVACYREQUIRED] Encryption required: ask your provider for a port with SSL/TLS\r\n"
+        );
     }
 }
 
@@ -174,7 +177,7 @@ fn the_time_of_an_answer_is_not_silence() {
     let mut server = inside();
     assert!(server.receive(b"a NOOP\r\n", Tick(0)).1.is_some());
     assert_eq!(server.deadline(), Tick(u64::MAX), "our turn");
-    server.ok(None, "done");
+    server.ok(None, ready("done"));
     let late = Tick(10_000_000);
     server.timeout(late);
     assert!(!server.ended());
@@ -207,7 +210,7 @@ fn a_pending_event_stops_the_input() {
     assert_eq!(server.tag(), "a");
     assert_eq!(server.receive(b"b NOOP\r\n", Tick(0)).0, 0);
     assert!(!server.idle());
-    server.ok(None, "done");
+    server.ok(None, ready("done"));
     assert!(server.idle());
     assert_eq!(said(&mut server), "a OK done\r\n");
 }
@@ -220,7 +223,7 @@ fn a_graceful_stop_need_not_wait_for_idle() {
     server.idle_begin();
     assert!(server.idle() && server.is_idling() && server.may_expunge());
     server.shutdown();
-    let stopping = "+ idling\r\n* BYE [UNAVAILABLE] service restarts, connect again shortly\r\n";
+    let stopping = "+ idling\r\n* BYE [UNAVAILABLE] service restarts, try again shortly\r\n";
     assert_eq!(said(&mut server), stopping);
     assert!(server.ended());
 }
@@ -229,9 +232,20 @@ fn a_graceful_stop_need_not_wait_for_idle() {
 fn answers_stay_on_one_line() {
     let mut server = inside();
     assert!(server.receive(b"a NOOP\r\n", Tick(0)).1.is_some());
-    server.untagged_no(None, "one\r\n* two");
-    server.no(None, "a\r\nb OK\0c");
+    server.untagged_no(None, ready("one\r\n* two"));
+    server.no(None, ready("a\r\nb OK\0c"));
     assert_eq!(said(&mut server), "* NO one  * two\r\na NO a  b OK c\r\n");
+}
+
+/// RFC 5255 3.5: UTF-8 in texts only after a language was chosen.
+#[test]
+fn names_in_texts_are_ascii_before_a_language_is_chosen() {
+    let mut server = inside();
+    for (tag, name) in [("i-default", "J??rg"), ("en", "J\u{f6}rg"), ("de", "J\u{f6}rg"), ("*", "J??rg")] {
+        server.set_language(tag);
+        server.untagged_ok(None, ready("J\u{f6}rg"));
+        assert_eq!(said(&mut server), format!("* OK {name}\r\n"), "{tag}");
+    }
 }
 
 #[test]
@@ -249,7 +263,7 @@ fn refused_while_its_octets_come() {
         server.receive(&command[used..], Tick(0)).1,
         Some(Event::Append(Append::Data(b"1234")))
     ));
-    server.append_refuse(None, "no room");
+    server.append_refuse(None, ready("no room"));
     assert_eq!(said(&mut server), "", "the rest is still on its way");
     let rest = b"b N\n {4+}\r\nc N\n\r\nd CAPABILITY\r\n";
     let (used, event) = server.receive(rest, Tick(0));

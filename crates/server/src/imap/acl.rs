@@ -10,6 +10,7 @@ use crate::session::imap::ImapSession;
 use proto::imap::code::Code;
 use proto::imap::command::Change;
 use proto::imap::encode;
+use proto::imap::language::Text;
 use proto::machine::Machine as _;
 use store::account::Rights;
 
@@ -19,7 +20,7 @@ const ANYONE: &str = "anyone";
 /// GETACL.
 pub(crate) async fn get(s: &mut ImapSession, mailbox: String) {
     let done = write_all(s, &mailbox).await;
-    finish(s, done.map(|()| None), "Those may use it").await;
+    finish(s, done.map(|()| None), Text::Rights).await;
 }
 
 /// SETACL.
@@ -31,19 +32,19 @@ pub(crate) async fn set(
     rights: String,
 ) {
     let done = change(s, &mailbox, &identifier, how, &rights).await;
-    finish(s, done.map(|()| None), "The rights are set").await;
+    finish(s, done.map(|()| None), Text::RightsSet).await;
 }
 
 /// DELETEACL.
 pub(crate) async fn delete(s: &mut ImapSession, mailbox: String, identifier: String) {
     let done = change(s, &mailbox, &identifier, Change::Replace, "").await;
-    finish(s, done.map(|()| None), "The rights are taken away").await;
+    finish(s, done.map(|()| None), Text::RightsGone).await;
 }
 
 /// LISTRIGHTS.
 pub(crate) async fn list(s: &mut ImapSession, mailbox: String, identifier: String) {
     let done = write_possible(s, &mailbox, &identifier).await;
-    finish(s, done.map(|()| None), "Those rights can be given").await;
+    finish(s, done.map(|()| None), Text::RightsPossible).await;
 }
 
 /// MYRIGHTS.
@@ -56,7 +57,7 @@ pub(crate) async fn mine(s: &mut ImapSession, mailbox: String) {
         Ok(None) => Err(No::no_mailbox()),
         Err(no) => Err(no),
     };
-    finish(s, done, "Those are your rights").await;
+    finish(s, done, Text::RightsYours).await;
 }
 
 /// `* MYRIGHTS name rights`, also for LIST RETURN MYRIGHTS.
@@ -97,12 +98,12 @@ async fn change(
 ) -> Result<(), No> {
     let Some(given) = Rights::parse(letters) else {
         // RFC 4314 section 3.1.
-        return Err(No::bad(None, "Rights are letters of lrswipkxteacd"));
+        return Err(No::bad(None, Text::RightsLetters));
     };
     let (found, owner) = administered(s, mailbox).await?;
     let identifier = match checked(identifier, &owner)? {
         Identifier::Owner => {
-            return Err(No::code(Code::Cannot, "The owner has all rights, always"));
+            return Err(No::code(Code::Cannot, Text::RightsOwner));
         }
         Identifier::Other(identifier) => identifier,
     };
@@ -182,13 +183,10 @@ fn checked(identifier: &str, owner: &str) -> Result<Identifier, No> {
         && whom.len() <= proto::address::PATH_BYTES_MAX
         && !whom.chars().any(|c| c.is_control() || c == ' ');
     if !well_formed {
-        return Err(No::code(
-            Code::Cannot,
-            "Rights are given to a full address such as ann@example.com, or to anyone",
-        ));
+        return Err(No::code(Code::Cannot, Text::RightsAddress));
     }
     if !same_domain(whom, owner) {
-        return Err(No::code(Code::Cannot, "Mailboxes are shared within the owner's domain only"));
+        return Err(No::code(Code::Cannot, Text::RightsDomain));
     }
     Ok(Identifier::Other(format!("{minus}{whom}")))
 }

@@ -10,8 +10,10 @@ use crate::session::imap::{ImapSession, Selected};
 use net::drive::Wire;
 use proto::imap::code::Code;
 use proto::imap::encode;
+use proto::imap::language::Text;
 use proto::imap::server::{Enabled, Server};
 use proto::imap::set::Set;
+use proto::language::Language;
 use proto::machine::Machine;
 use std::sync::Arc;
 use store::account::{Flags, MessageRow, View};
@@ -148,7 +150,7 @@ pub(crate) async fn latest(s: &mut ImapSession) -> Option<Arc<View>> {
                 user.selected = None;
             }
             s.machine.set_selected(false);
-            s.machine.bye(Some(Code::Unavailable), "The mailbox was deleted by another client");
+            s.machine.bye(Some(Code::Unavailable), Text::MailboxRemoved);
             None
         }
         Err(error) => {
@@ -183,7 +185,8 @@ pub(crate) async fn tell(
             exists(now.len(), s.machine.output());
         }
     }
-    write_keywords(selected, &now, s.machine.output());
+    let tongue = s.machine.tongue();
+    write_keywords(selected, &now, tongue, s.machine.output());
     let live = (moves && !selected.contexts.is_empty()).then(|| diff.clone());
     let changed = if Arc::ptr_eq(&selected.told, &selected.view) {
         diff.changed
@@ -218,7 +221,7 @@ pub(crate) async fn tell(
         // RFC 7162 section 3.2: while removals wait, a client must not take the MODSEQs that it sees for the state that it
         // has; once they are told it may.
         let modseq = numbers.mailbox.modseq.max(1);
-        s.machine.untagged_ok(Some(Code::HighestModSeq(modseq)), "Highest MODSEQ of what was told");
+        s.machine.untagged_ok(Some(Code::HighestModSeq(modseq)), Text::ModSeqTold);
     }
     if let Some(diff) = live {
         context::moved(s, &now, &diff).await;
@@ -231,10 +234,10 @@ fn flags_in(view: &View, uid: u32) -> Option<Flags> {
 }
 
 /// FLAGS and PERMANENTFLAGS when there are keywords that the client has not heard of (RFC 9051 7.3.5).
-pub(crate) fn write_keywords(selected: &mut Selected, now: &View, out: &mut Vec<u8>) {
+pub(crate) fn write_keywords(selected: &mut Selected, now: &View, tongue: Language, out: &mut Vec<u8>) {
     if now.mailbox.keywords.len() != selected.keywords_told {
         selected.keywords_told = now.mailbox.keywords.len();
-        super::select::write_flags(selected.read_only, selected.rights, &now.mailbox.keywords, out);
+        super::select::write_flags(selected.read_only, selected.rights, &now.mailbox.keywords, tongue, out);
     }
 }
 

@@ -23,6 +23,7 @@ use futures_util::future::join_all;
 use proto::imap::Append;
 use proto::imap::Replaces;
 use proto::imap::code::Code;
+use proto::imap::language::Text;
 use proto::imap::set::{STAR, Set};
 use proto::message::gist::Gist;
 use store::account::{Account, Delivery, Flags, MailboxId};
@@ -111,7 +112,7 @@ fn replaced(s: &ImapSession, replaces: Replaces) -> Result<(Account, MailboxId, 
     let selected = s.selected().ok_or_else(not_selected)?;
     expunge::permitted(selected)?;
     if !selected.rights.holds(right::DELETE_MESSAGES) {
-        return Err(No::code(Code::NoPerm, "The owner has not given you the right to delete messages"));
+        return Err(No::code(Code::NoPerm, Text::NoRightDelete));
     }
     let view = &selected.view;
     let uid = match (replaces.number, replaces.uid) {
@@ -119,7 +120,7 @@ fn replaced(s: &ImapSession, replaces: Replaces) -> Result<(Account, MailboxId, 
         (uid, true) => view.seq(uid).map(|_| uid),
         (seq, false) => view.uid(seq),
     };
-    let uid = uid.ok_or_else(|| No::code(Code::NonExistent, "The message to be replaced is not there"))?;
+    let uid = uid.ok_or_else(|| No::code(Code::NonExistent, Text::ReplacedMissing))?;
     Ok((selected.account.clone(), view.mailbox.id, uid))
 }
 
@@ -150,8 +151,7 @@ fn text(s: &mut ImapSession, bytes: u64) -> Result<(), No> {
     message.body.expect(bytes);
     let whole = message.body.len().saturating_add(bytes);
     if whole > message_max {
-        let text = format!("A message may have {message_max} octets at most, this one has {whole}");
-        return Err(No::code(Code::TooBig, text));
+        return Err(No::code(Code::TooBig, Text::MessageTooBig).with(message_max).with(whole));
     }
     appending.bytes = appending.bytes.saturating_add(bytes);
     if appending.room.is_some_and(|room| appending.bytes > room) {
@@ -175,7 +175,7 @@ async fn message_end(s: &mut ImapSession) {
     let Some(message) = appending.message.take() else { return };
     if message.body.is_empty() {
         // RFC 3502 6.3.11: this is how a client takes the command back.
-        appending.failure.get_or_insert_with(|| No::plain("A message of no octets: nothing was taken"));
+        appending.failure.get_or_insert_with(|| No::plain(Text::NothingTaken));
     }
     appending.waiting.push(message);
     let bytes: u64 = appending.waiting.iter().map(|message| message.body.len()).sum();
@@ -194,14 +194,14 @@ async fn end(s: &mut ImapSession) {
         Ok(code) => {
             let code = if is_replace {
                 // RFC 8508 section 4: before the old message vanishes.
-                s.machine.untagged_ok(Some(code), "The new message is here");
+                s.machine.untagged_ok(Some(code), Text::NewMessageHere);
                 None
             } else {
                 Some(code)
             };
             let expunges = is_replace || s.machine.may_expunge();
             s.announce(expunges).await;
-            s.machine.ok(code, if is_replace { "Replaced" } else { "Taken" });
+            s.machine.ok(code, if is_replace { Text::Replaced } else { Text::Taken });
         }
         Err(no) => no.tell(s),
     }
@@ -259,7 +259,7 @@ impl Appending {
 
 /// CATENATE URL: a part of a message that is here already (RFC 4469).
 async fn catenate(s: &mut ImapSession, text_of_url: &str) -> Result<(), No> {
-    let bad = || No::code(Code::BadUrl(text_of_url.to_owned()), "This URL names no part of a message here");
+    let bad = || No::code(Code::BadUrl(text_of_url.to_owned()), Text::UrlNothing);
     let url = url::parse(text_of_url).ok_or_else(bad)?;
     let (account, mailbox) = url_mailbox(s, &url).await?.ok_or_else(bad)?;
     let details = account.details(mailbox, vec![url.uid]).await?;
@@ -309,5 +309,5 @@ async fn url_mailbox(s: &ImapSession, url: &MessageUrl) -> Result<Option<(Accoun
 
 /// The machine keeps the order of steps; were it broken, the command is refused and nothing else.
 fn out_of_order() -> No {
-    No::code(Code::ServerBug, "The command was lost on the way, try again")
+    No::code(Code::ServerBug, Text::Lost)
 }

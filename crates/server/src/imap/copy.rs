@@ -14,6 +14,7 @@ use crate::session::imap::{ImapSession, Selected};
 use net::drive::{Next, Wire};
 use proto::imap::code::Code;
 use proto::imap::command::Copy;
+use proto::imap::language::Text;
 use proto::imap::set::Set;
 use std::ops::Range;
 use store::account::{Copied, Copying, Delivery, Flags, MessageRow};
@@ -34,19 +35,19 @@ pub(crate) async fn copy(s: &mut ImapSession, copy: Copy, wire: &mut Wire<'_>) -
         && let Some(code) = code.clone()
     {
         // RFC 6851 4.3: before the messages vanish.
-        s.machine.untagged_ok(Some(code), "Moved");
+        s.machine.untagged_ok(Some(code), Text::Moved);
     }
     if announce::tell(s, expunges, &Known::default(), Some(wire)).await.is_err() {
         return Next::Close;
     }
     match done {
-        Ok(copied) if copied.uids.is_empty() => s.machine.ok(None, "There was no such message"),
+        Ok(copied) if copied.uids.is_empty() => s.machine.ok(None, Text::NothingSuch),
         Ok(copied) if copy.remove => {
             // RFC 7162 3.2.9 asks for HIGHESTMODSEQ where messages were removed.
             let modseq = s.machine.enabled().condstore.then_some(Code::HighestModSeq(copied.modseq));
-            s.machine.ok(modseq, "Moved");
+            s.machine.ok(modseq, Text::Moved);
         }
-        Ok(_) => s.machine.ok(code, "Copied"),
+        Ok(_) => s.machine.ok(code, Text::Copied),
         Err(no) => no.tell(s),
     }
     Next::Go
@@ -57,7 +58,7 @@ async fn run(s: &ImapSession, copy: &Copy) -> Result<Copied, No> {
     let seqs = selected.numbers(copy.uid, &copy.set)?;
     if copy.remove {
         if !selected.rights.holds(right::DELETE_MESSAGES) {
-            return Err(No::code(Code::NoPerm, "The owner has not given you the right to delete messages"));
+            return Err(No::code(Code::NoPerm, Text::NoRightDelete));
         }
         expunge::permitted(selected)?;
     }
@@ -90,7 +91,7 @@ async fn run(s: &ImapSession, copy: &Copy) -> Result<Copied, No> {
 pub(crate) async fn target(s: &ImapSession, mailbox: &str) -> Result<Found, No> {
     match name::find(s, mailbox).await? {
         Some(found) => name::permit(Some(found), right::INSERT),
-        None => Err(No::code(Code::TryCreate, "There is no such mailbox; create it first")),
+        None => Err(No::code(Code::TryCreate, Text::NoMailboxCreate)),
     }
 }
 
@@ -107,7 +108,7 @@ async fn all_there(selected: &Selected, seqs: &[Range<u32>]) -> Result<(), No> {
     if seqs.iter().all(there) {
         return Ok(());
     }
-    Err(No::code(Code::ExpungeIssued, "Some of the messages are gone; nothing was done"))
+    Err(No::code(Code::ExpungeIssued, Text::SomeGoneNothing))
 }
 
 /// Copies into another account.
@@ -122,8 +123,7 @@ async fn across(
     let rows: Vec<MessageRow> =
         uids.iter().flat_map(|(from, to)| now.rows(now.seqs(*from, *to))).map(|(_, row)| row).collect();
     if rows.len() > ACROSS_MAX {
-        let text = format!("Copy {ACROSS_MAX} messages at most at once into a mailbox of somebody else");
-        return Err(No::code(Code::Limit, text));
+        return Err(No::code(Code::Limit, Text::AcrossMany).with(ACROSS_MAX));
     }
     let saved = unix_now();
     let may = changeable(target.rights);

@@ -7,6 +7,7 @@ use super::select::not_selected;
 use crate::session::imap::{ImapSession, Selected};
 use net::drive::{Next, Wire};
 use proto::imap::code::Code;
+use proto::imap::language::Text;
 use proto::imap::set::SetOrSaved;
 use store::account::Flags;
 
@@ -27,10 +28,10 @@ pub(crate) async fn expunge(s: &mut ImapSession, set: Option<SetOrSaved>, wire: 
     match done {
         // RFC 7162 3.2.7.
         Ok(Some(modseq)) if s.machine.enabled().condstore => {
-            s.machine.ok(Some(Code::HighestModSeq(modseq)), "Expunged");
+            s.machine.ok(Some(Code::HighestModSeq(modseq)), Text::Expunged);
         }
-        Ok(Some(_)) => s.machine.ok(None, "Expunged"),
-        Ok(None) => s.machine.ok(None, "Nothing to expunge"),
+        Ok(Some(_)) => s.machine.ok(None, Text::Expunged),
+        Ok(None) => s.machine.ok(None, Text::NothingExpunged),
         Err(no) => no.tell(s),
     }
     Next::Go
@@ -39,7 +40,7 @@ pub(crate) async fn expunge(s: &mut ImapSession, set: Option<SetOrSaved>, wire: 
 /// May messages be removed from the open mailbox?
 pub(crate) fn permitted(selected: &Selected) -> Result<(), No> {
     if !selected.rights.holds(right::EXPUNGE) {
-        return Err(No::code(Code::NoPerm, "The owner has not given you the right to remove messages"));
+        return Err(No::code(Code::NoPerm, Text::NoRightRemove));
     }
     if selected.read_only {
         return Err(read_only());
@@ -49,7 +50,7 @@ pub(crate) fn permitted(selected: &Selected) -> Result<(), No> {
 
 /// The mailbox is open for reading.
 pub(crate) fn read_only() -> No {
-    No::code(Code::ReadOnly, "The mailbox is open for reading; SELECT it to change it")
+    No::code(Code::ReadOnly, Text::ReadOnly)
 }
 
 /// Removes what has `\Deleted` now, in one commit; with a set of UIDs, only of these. The MODSEQ with it, if there was any.

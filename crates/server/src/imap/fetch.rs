@@ -15,6 +15,7 @@ use items::{Trouble, Writer};
 use net::drive::{Next, Wire};
 use plan::Plan;
 use proto::imap::command::Fetch;
+use proto::imap::language::Text;
 use proto::machine::Machine;
 use std::ops::Range;
 use store::account::{DetailRef, Details, FlagChange, Flags, How, MessageRow};
@@ -27,7 +28,7 @@ pub(crate) async fn fetch(s: &mut ImapSession, fetch: Fetch, wire: &mut Wire<'_>
     match run(s, &fetch, wire).await {
         Ok(Ok(trouble)) => match trouble.refusal(fetch.uid) {
             Some((code, text)) => s.machine.no(Some(code), text),
-            None => s.machine.ok(None, "Fetched"),
+            None => s.machine.ok(None, Text::Fetched),
         },
         Ok(Err(no)) => no.tell(s),
         Err(Gone) => return Next::Close,
@@ -50,7 +51,7 @@ async fn run(s: &mut ImapSession, fetch: &Fetch, wire: &mut Wire<'_>) -> Result<
     }
     if fetch.vanished && (fetch.changed_since.is_none() || !fetch.uid || !s.machine.enabled().qresync) {
         // RFC 7162 3.2.6.
-        let text = "VANISHED is for UID FETCH with CHANGEDSINCE, after ENABLE QRESYNC";
+        let text = Text::VanishedWhere;
         return Ok(Err(No::bad(None, text)));
     }
     if plan::wants_modseq(fetch) {

@@ -6,6 +6,7 @@
 use super::announce::{self, Known};
 use crate::session::imap::ImapSession;
 use net::drive::{Next, Wire};
+use proto::imap::language::Text;
 
 pub(crate) async fn begin(s: &mut ImapSession, wire: &mut Wire<'_>) -> Next {
     if let Some(user) = s.user.as_deref_mut()
@@ -37,7 +38,7 @@ pub(crate) async fn done(s: &mut ImapSession, wire: &mut Wire<'_>) -> Next {
     {
         user.watch = None;
     }
-    s.machine.ok(None, "No longer idle");
+    s.machine.ok(None, Text::NoLongerIdle);
     Next::Go
 }
 

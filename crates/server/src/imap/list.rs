@@ -18,6 +18,8 @@ use pattern::Pattern;
 use proto::imap::code::Code;
 use proto::imap::command::List;
 use proto::imap::encode;
+use proto::imap::language::Text;
+use proto::imap::name::to_utf7;
 use proto::machine::Machine as _;
 use store::account::Uses;
 use tree::Node;
@@ -28,23 +30,38 @@ const PATTERNS_MAX: usize = 64;
 /// LIST.
 pub(crate) async fn list(s: &mut ImapSession, list: List, wire: &mut Wire<'_>) {
     let done = answer(s, &list, wire).await;
-    finish(s, done.map(|()| None), "That is the list").await;
+    finish(s, done.map(|()| None), Text::Listed).await;
 }
 
 /// LSUB (RFC 3501 6.3.9): the subscribed names that fit, and with `%` the levels above such names.
 pub(crate) async fn lsub(s: &mut ImapSession, reference: String, pattern: String) {
     let done = subscribed(s, &reference, &pattern).await;
-    finish(s, done.map(|()| None), "That is the list").await;
+    finish(s, done.map(|()| None), Text::Listed).await;
 }
 
 /// NAMESPACE (RFC 2342).
 pub(crate) fn namespace(s: &mut ImapSession) {
+    write_namespace(s);
+    s.machine.ok(None, Text::Namespaces);
+}
+
+/// The namespaces; where another language was chosen, with what people call them in it (RFC 5255 3.4).
+pub(crate) fn write_namespace(s: &mut ImapSession) {
     let utf8 = s.machine.enabled().utf8_names();
+    let translated = s.machine.tongue().text(Text::OtherUsers);
     let out = s.machine.output();
     out.extend_from_slice(b"* NAMESPACE ((\"\" \"/\")) ((");
     encode::mailbox(&format!("{OTHERS}/"), utf8, out);
-    out.extend_from_slice(b" \"/\")) NIL\r\n");
-    s.machine.ok(None, "These are the namespaces");
+    out.extend_from_slice(b" \"/\"");
+    if translated != OTHERS {
+        out.extend_from_slice(b" \"TRANSLATION\" (");
+        // Modified UTF-7 whatever is enabled, says RFC 5255 3.5.
+        let mut name = Vec::new();
+        to_utf7(&format!("{translated}/"), &mut name);
+        encode::string(&name, false, out);
+        out.push(b')');
+    }
+    out.extend_from_slice(b")) NIL\r\n");
 }
 
 /// The attributes of a special use, as LIST and CREATE write them (RFC 6154, RFC 8457).
@@ -152,12 +169,10 @@ fn root(s: &mut ImapSession, word: &str, reference: &str) {
 
 fn compile(reference: &str, patterns: &[String]) -> Result<Vec<Pattern>, No> {
     if patterns.len() > PATTERNS_MAX {
-        return Err(No::code(Code::Limit, format!("One LIST takes {PATTERNS_MAX} patterns at most")));
+        return Err(No::code(Code::Limit, Text::PatternsMany).with(PATTERNS_MAX));
     }
     let compiled = patterns.iter().map(|pattern| Pattern::new(reference, pattern));
-    compiled
-        .collect::<Option<Vec<Pattern>>>()
-        .ok_or_else(|| No::code(Code::Limit, "The pattern is longer than any name can be"))
+    compiled.collect::<Option<Vec<Pattern>>>().ok_or_else(|| No::code(Code::Limit, Text::PatternLong))
 }
 
 /// Selection options.

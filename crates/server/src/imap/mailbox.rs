@@ -10,24 +10,25 @@ use super::no::{No, blocking, finish};
 use crate::clock::unix_now;
 use crate::session::imap::ImapSession;
 use proto::imap::code::Code;
+use proto::imap::language::Text;
 use store::account::{Account, INBOX, MailboxId, Uses};
 
 /// CREATE. A name that is given as a level (`level`, a separator at its end) becomes a mailbox too: it may have both.
 pub(crate) async fn create(s: &mut ImapSession, mailbox: String, _level: bool, uses: Vec<String>) {
     let done = make(s, &mailbox, &uses).await;
-    finish(s, done.map(Some), "The mailbox is there").await;
+    finish(s, done.map(Some), Text::Created).await;
 }
 
 /// DELETE.
 pub(crate) async fn delete(s: &mut ImapSession, name: String) {
     let done = remove(s, &name).await;
-    finish(s, done.map(|()| None), "The mailbox is gone").await;
+    finish(s, done.map(|()| None), Text::Deleted).await;
 }
 
 /// RENAME.
 pub(crate) async fn rename(s: &mut ImapSession, from: String, to: String) {
     let done = change_name(s, &from, &to).await;
-    finish(s, done.map(|()| None), "The mailbox has its new name").await;
+    finish(s, done.map(|()| None), Text::Renamed).await;
 }
 
 /// SUBSCRIBE and UNSUBSCRIBE. A subscription is to a name: whether there is a mailbox is not asked (RFC 9051 6.3.7).
@@ -36,7 +37,7 @@ pub(crate) async fn subscribe(s: &mut ImapSession, name: String, on: bool) {
         Some(user) => user.account.clone().subscribe(&name, on).await.map_err(No::from),
         None => Err(No::no_login()),
     };
-    finish(s, done.map(|()| None), if on { "Subscribed" } else { "No longer subscribed" }).await;
+    finish(s, done.map(|()| None), if on { Text::Subscribed } else { Text::Unsubscribed }).await;
 }
 
 async fn make(s: &mut ImapSession, name: &str, uses: &[String]) -> Result<Code, No> {
@@ -49,7 +50,7 @@ async fn make(s: &mut ImapSession, name: &str, uses: &[String]) -> Result<Code, 
         }
         Place::Other { account, owner, name } => {
             if uses != Uses::default() {
-                return Err(No::code(Code::UseAttr, "Only the owner says what a mailbox is for"));
+                return Err(No::code(Code::UseAttr, Text::UseOwner));
             }
             let id = make_for_other(&seeker, &account, &owner, &name).await?;
             (account, id)
@@ -109,7 +110,7 @@ async fn change_name(s: &mut ImapSession, from: &str, to: &str) -> Result<(), No
             // RFC 4314 section 4: `x` on the old name, `k` on the new parent.
             name::permit(seeker.find(from).await?, right::DELETE)?;
             if name == INBOX {
-                return Err(No::code(Code::Cannot, "Only the owner renames an INBOX"));
+                return Err(No::code(Code::Cannot, Text::InboxOwner));
             }
             need_parent(&seeker, &owner, &to).await?;
             account.rename_mailbox(&name, &to, unix_now()).await?;
@@ -145,7 +146,7 @@ fn parse_uses(uses: &[String]) -> Result<Uses, No> {
     for asked in uses {
         let known = USE_NAMES.iter().find(|(_, name)| name.eq_ignore_ascii_case(asked));
         let Some((bit, _)) = known else {
-            return Err(No::code(Code::UseAttr, "A mailbox cannot be made for this use"));
+            return Err(No::code(Code::UseAttr, Text::UseCannot));
         };
         all.0 |= bit.0;
     }
@@ -153,9 +154,9 @@ fn parse_uses(uses: &[String]) -> Result<Uses, No> {
 }
 
 fn nowhere() -> No {
-    No::code(Code::NoPerm, "Only the owner makes mailboxes here")
+    No::code(Code::NoPerm, Text::CreateOwner)
 }
 
 fn other_tree() -> No {
-    No::code(Code::Cannot, "A mailbox stays with its owner; make a new one and move the messages")
+    No::code(Code::Cannot, Text::StaysWithOwner)
 }

@@ -11,6 +11,7 @@ use crate::session::imap::ImapSession;
 use proto::imap::code::Code;
 use proto::imap::command::MetadataOptions;
 use proto::imap::encode;
+use proto::imap::language::Text;
 use proto::machine::Machine as _;
 use proto::proof::AccountId;
 use store::account::{Account, MailboxId, NOTE_BYTES_MAX, Refused, Uses};
@@ -27,13 +28,13 @@ pub(crate) async fn get(
     options: MetadataOptions,
 ) {
     let done = read(s, &mailbox, &entries, options).await;
-    finish(s, done, "Those are the entries").await;
+    finish(s, done, Text::Entries).await;
 }
 
 /// SETMETADATA.
 pub(crate) async fn set(s: &mut ImapSession, mailbox: String, entries: Vec<(String, Option<Vec<u8>>)>) {
     let done = write(s, &mailbox, entries).await;
-    finish(s, done.map(|()| None), "The entries are set").await;
+    finish(s, done.map(|()| None), Text::EntriesSet).await;
 }
 
 /// `* METADATA` beside a name of LIST (RFC 9590).
@@ -88,15 +89,12 @@ async fn write(
         .map(|(entry, value)| Ok((checked(&entry)?, value)))
         .collect::<Result<Vec<_>, No>>()?;
     if entries.iter().any(|(entry, _)| entry == SPECIAL_USE) {
-        return Err(No::code(
-            Code::Cannot,
-            "What a mailbox is for is said when it is made: CREATE name (USE (...))",
-        ));
+        return Err(No::code(Code::Cannot, Text::EntryUse));
     }
     let shared = entries.iter().any(|(entry, _)| entry.starts_with(SHARED));
     let found = match mailbox {
         "" if shared => {
-            return Err(No::code(Code::NoPerm, "Entries for all users are set by the operator"));
+            return Err(No::code(Code::NoPerm, Text::EntryOperator));
         }
         "" => None,
         _ => {
@@ -107,11 +105,11 @@ async fn write(
     };
     if entries.iter().any(|(_, value)| value.as_ref().is_some_and(|v| v.len() > NOTE_BYTES_MAX)) {
         let code = Code::MetadataMaxSize(NOTE_BYTES_MAX as u64);
-        return Err(No::code(code, "The value is too long to be kept"));
+        return Err(No::code(code, Text::EntryLong));
     }
     let place = Place::of(s, found.as_ref())?;
     match place.account.set_notes(place.mailbox, place.whose, entries).await {
-        Err(Refused::Limit(why)) => Err(No::code(Code::MetadataTooMany, why)),
+        Err(Refused::Limit(why)) => Err(No::why(Code::MetadataTooMany, why)),
         done => Ok(done?),
     }
 }
@@ -225,11 +223,7 @@ fn checked(entry: &str) -> Result<String, No> {
     let octets_fit = entry.bytes().all(|octet| (0x20..0x7f).contains(&octet) && !b"*%".contains(&octet));
     let rest = entry.strip_prefix(PRIVATE).or_else(|| entry.strip_prefix(SHARED));
     let levels_fit = rest.is_some_and(|rest| rest.split('/').all(|level| !level.is_empty()));
-    if octets_fit && levels_fit {
-        Ok(entry)
-    } else {
-        Err(No::bad(None, "An entry has a name like /private/comment or /shared/comment"))
-    }
+    if octets_fit && levels_fit { Ok(entry) } else { Err(No::bad(None, Text::EntryName)) }
 }
 
 #[cfg(test)]

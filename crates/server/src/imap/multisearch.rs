@@ -15,6 +15,7 @@ use evaluate::Haystack;
 use net::drive::Wire;
 use proto::imap::code::Code;
 use proto::imap::command::{MailboxFilter, Returns, Search, Source};
+use proto::imap::language::Text;
 use proto::machine::Machine as _;
 use std::collections::HashSet;
 use store::account::INBOX;
@@ -27,7 +28,7 @@ pub(crate) async fn multisearch(
     wire: &mut Wire<'_>,
 ) {
     let done = run(s, sources, &search, wire).await;
-    finish(s, done.map(|()| None), "That is what was found").await;
+    finish(s, done.map(|()| None), Text::Found).await;
 }
 
 async fn run(
@@ -44,7 +45,7 @@ async fn run(
     let sources = if sources.is_empty() { vec![MailboxFilter::Selected] } else { sources };
     if (returns.save || returns.update) && sources.iter().any(|source| *source != MailboxFilter::Selected) {
         // RFC 7377 2.2: a result of several mailboxes cannot be what `$` means, nor be kept up to date.
-        return Err(No::bad(None, "SAVE and UPDATE are for searches of the open mailbox alone"));
+        return Err(No::bad(None, Text::SaveAlone));
     }
     search::check_update(s, search)?;
     for place in chosen(s, sources).await? {
@@ -103,7 +104,7 @@ async fn chosen(s: &ImapSession, sources: Vec<Source>) -> Result<Vec<Visible>, N
     let user = s.user.as_deref().ok_or_else(No::no_login)?;
     let open = user.selected.as_ref().map(|open| (open.account.id(), open.view.mailbox.id));
     if open.is_none() && sources.contains(&MailboxFilter::Selected) {
-        return Err(No::bad(Some(Code::ClientBug), "No mailbox is open that could be searched"));
+        return Err(No::bad(Some(Code::ClientBug), Text::NothingToSearch));
     }
     let others = sources.iter().any(reaches_others);
     let found = blocking(move || {

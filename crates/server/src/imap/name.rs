@@ -7,6 +7,7 @@
 use super::no::{No, blocking};
 use crate::session::imap::ImapSession;
 use proto::imap::code::Code;
+use proto::imap::language::Text;
 use proto::imap::name::canonical;
 use std::fmt::Write as _;
 use store::Store;
@@ -73,9 +74,7 @@ pub(crate) fn permit(found: Option<Found>, rights: Rights) -> Result<Found, No> 
         Some(found) if found.rights.holds(rights) => Ok(found),
         Some(found) if found.rights.holds(right::LOOKUP) => {
             let missing = Rights(rights.0 & !found.rights.0).letters();
-            let text =
-                format!("The owner of this mailbox has not given you the right to do this ({missing})");
-            Err(No::code(Code::NoPerm, text))
+            Err(No::code(Code::NoPerm, Text::NoRight).with(missing))
         }
         _ => Err(No::no_mailbox()),
     }

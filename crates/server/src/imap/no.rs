@@ -5,8 +5,8 @@
 
 use crate::session::imap::ImapSession;
 use proto::imap::code::Code;
-use std::borrow::Cow;
-use store::account::Refused;
+use proto::imap::language::{Common, Text, Words};
+use store::account::{Refused, Why};
 
 /// A refusal: `tag NO [code] text`.
 #[derive(Debug)]
@@ -14,35 +14,95 @@ pub(crate) struct No {
     /// What was asked has no meaning: BAD in place of NO.
     bad: bool,
     code: Option<Code>,
-    text: Cow<'static, str>,
+    text: Key,
+    /// What stands in the text's places.
+    places: Vec<String>,
     /// What the log has to say.
     cause: Option<store::Error>,
 }
 
+/// What a refusal says, in whatever language.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Key {
+    /// A text of IMAP.
+    Imap(Text),
+    /// A text that POP3 has too.
+    Common(Common),
+}
+
+impl From<Text> for Key {
+    fn from(text: Text) -> Key {
+        Key::Imap(text)
+    }
+}
+
+impl From<Common> for Key {
+    fn from(text: Common) -> Key {
+        Key::Common(text)
+    }
+}
+
 impl No {
     /// With a code of RFC 5530 or of an extension.
-    pub(crate) fn code(code: Code, text: impl Into<Cow<'static, str>>) -> No {
-        No { bad: false, code: Some(code), text: text.into(), cause: None }
+    pub(crate) fn code(code: Code, text: impl Into<Key>) -> No {
+        No { code: Some(code), ..No::plain(text) }
     }
 
     /// Without a code.
-    pub(crate) fn plain(text: impl Into<Cow<'static, str>>) -> No {
-        No { bad: false, code: None, text: text.into(), cause: None }
+    pub(crate) fn plain(text: impl Into<Key>) -> No {
+        No { bad: false, code: None, text: text.into(), places: Vec::new(), cause: None }
     }
 
     /// What was asked has no meaning: `tag BAD [code] text`.
-    pub(crate) fn bad(code: Option<Code>, text: impl Into<Cow<'static, str>>) -> No {
-        No { bad: true, code, text: text.into(), cause: None }
+    pub(crate) fn bad(code: Option<Code>, text: impl Into<Key>) -> No {
+        No { bad: true, code, ..No::plain(text) }
+    }
+
+    /// With this in the next place of the text.
+    pub(crate) fn with(mut self, place: impl ToString) -> No {
+        self.places.push(place.to_string());
+        self
     }
 
     /// There is no such mailbox, or none that the user may know of.
     pub(crate) fn no_mailbox() -> No {
-        No::code(Code::NonExistent, "There is no such mailbox")
+        No::code(Code::NonExistent, Text::NoMailbox)
     }
 
     /// A session without a login; the gate lets none through.
     pub(crate) fn no_login() -> No {
-        No::plain("Log in first")
+        No::plain(Text::NotLoggedIn)
+    }
+
+    /// For a rule or a limit of the store.
+    pub(crate) fn why(code: Code, why: Why) -> No {
+        let text = match why {
+            Why::NameEmpty => Text::NameEmpty,
+            Why::NameTooLong(_) => Text::NameTooLong,
+            Why::NameControl => Text::NameControl,
+            Why::NameLevelEmpty => Text::NameLevelEmpty,
+            Why::NameLevels(_) => Text::NameLevels,
+            Why::NoteName => Text::NameOfNote,
+            Why::NoteNameBegin => Text::NameOfNoteBegin,
+            Why::NoteNameLong => Text::NoteNameLong,
+            Why::NoteLong => Text::NoteLong,
+            Why::NotesMany => Text::NotesMany,
+            Why::Guest => Text::RightsAddress,
+            Why::GuestsMany => Text::GuestsMany,
+            Why::KeywordLong => Text::KeywordLong,
+            Why::KeywordsMany => Text::KeywordsMany,
+            Why::MailboxesMany => Text::MailboxesMany,
+            Why::SubscriptionsMany => Text::SubscriptionsMany,
+            Why::InboxStays => Text::InboxStays,
+            Why::InboxName => Text::InboxName,
+            Why::BelowItself => Text::BelowItself,
+            Why::ReplacedGone => Text::ReplacedGone,
+        };
+        let no = No::code(code, text);
+        match why.most() {
+            Some(most) => no.with(most),
+            None => no,
+        }
     }
 
     /// It is BAD.
@@ -60,10 +120,11 @@ impl No {
     /// Answers the command with it.
     pub(crate) fn tell(self, s: &mut ImapSession) {
         self.log(s);
+        let words = self.words(s);
         if self.bad {
-            s.machine.bad(self.code, &self.text);
+            s.machine.bad(self.code, words);
         } else {
-            s.machine.no(self.code, &self.text);
+            s.machine.no(self.code, words);
         }
     }
 
@@ -72,49 +133,47 @@ impl No {
         if let Some(error) = &self.cause {
             tracing::error!(session = s.origin.id_text(), %error, "message not taken");
         }
-        s.machine.append_refuse(self.code, &self.text);
+        let words = self.words(s);
+        s.machine.append_refuse(self.code, words);
+    }
+
+    /// The text, in the language of the session where something has its place in it.
+    fn words(&self, s: &ImapSession) -> Words<'static> {
+        match self.text {
+            Key::Imap(text) if self.places.is_empty() => text.into(),
+            Key::Imap(text) => s.machine.tongue().say(text, &self.places).into(),
+            Key::Common(text) => text.into(),
+        }
     }
 }
 
 impl From<store::Error> for No {
     fn from(error: store::Error) -> No {
         let text = match &error {
-            store::Error::DiskFull => "There is no room on the server now, try again later",
-            store::Error::Closed => "The service is stopping, try again later",
-            _ => "The mailboxes cannot be used now, try again later",
+            store::Error::DiskFull => Key::Imap(Text::DiskFull),
+            store::Error::Closed => Key::Common(Common::Stopping),
+            _ => Key::Imap(Text::Unusable),
         };
-        No { bad: false, code: Some(Code::Unavailable), text: text.into(), cause: Some(error) }
+        No { cause: Some(error), ..No::code(Code::Unavailable, text) }
     }
 }
 
 impl From<Refused> for No {
     fn from(refused: Refused) -> No {
         match refused {
-            Refused::OverQuota => {
-                No::code(Code::OverQuota, "The quota is used up: delete messages and empty the trash first")
-            }
-            Refused::NoAccount => No::code(Code::NonExistent, "There is no such account any more"),
+            Refused::OverQuota => No::code(Code::OverQuota, Text::OverQuota),
+            Refused::NoAccount => No::code(Code::NonExistent, Text::NoAccount),
             Refused::NoMailbox => No::no_mailbox(),
-            Refused::Exists => No::code(Code::AlreadyExists, "There is a mailbox of that name already"),
-            Refused::BadName(why) => No::code(Code::Cannot, sentence("This cannot be a name: ", why)),
-            Refused::Limit(why) => No::code(Code::Limit, sentence("", why)),
-            Refused::Cannot(why) => No::code(Code::Cannot, sentence("", why)),
+            Refused::Exists => No::code(Code::AlreadyExists, Text::Exists),
+            Refused::BadName(why) | Refused::Cannot(why) => No::why(Code::Cannot, why),
+            Refused::Limit(why) => No::why(Code::Limit, why),
             Refused::Store(error) => error.into(),
         }
     }
 }
 
-/// A clause of the store's as a sentence.
-fn sentence(before: &str, clause: &str) -> String {
-    if !before.is_empty() {
-        return format!("{before}{clause}");
-    }
-    let mut letters = clause.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
 /// Ends a command: with OK after what others changed in the open mailbox, or with its NO.
-pub(crate) async fn finish(s: &mut ImapSession, done: Result<Option<Code>, No>, text: &str) {
+pub(crate) async fn finish(s: &mut ImapSession, done: Result<Option<Code>, No>, text: Text) {
     match done {
         Ok(code) => {
             let expunges = s.machine.may_expunge();
@@ -134,6 +193,6 @@ where
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done.map_err(No::from),
         // Cancelled by the end of the runtime, or a panic that has been reported.
-        Err(_) => Err(No::code(Code::Unavailable, "The service is stopping, try again later")),
+        Err(_) => Err(No::code(Code::Unavailable, Common::Stopping)),
     }
 }

@@ -5,6 +5,7 @@ use crate::facts::{self, Outcome};
 use crate::session::imap::ImapSession;
 use net::drive::{Next, Wire};
 use proto::imap::code::Code;
+use proto::imap::language::{Common, Text};
 use proto::imap::{encode, language};
 use proto::machine::Machine;
 
@@ -20,7 +21,7 @@ pub(crate) async fn noop(s: &mut ImapSession, wire: &mut Wire<'_>) -> Next {
     {
         return Next::Close;
     }
-    s.machine.ok(None, "Done");
+    s.machine.ok(None, Common::Done);
     Next::Go
 }
 
@@ -43,7 +44,7 @@ pub(crate) fn id(s: &mut ImapSession, fields: &[(String, Option<String>)]) {
         }
     }
     s.machine.output().extend_from_slice(b"* ID (\"name\" \"Sealpost\")\r\n");
-    s.machine.ok(None, "Nice to meet you");
+    s.machine.ok(None, Text::Hello);
 }
 
 /// `name version` (RFC 2971 3.3), bounded.
@@ -69,11 +70,11 @@ pub(crate) fn unauthenticate(s: &mut ImapSession) {
 /// The answer is the last thing that goes uncompressed (RFC 4978 section 3).
 pub(crate) fn compress(s: &mut ImapSession) -> Next {
     if s.compressed {
-        s.machine.no(Some(Code::CompressionActive), "DEFLATE is active already");
+        s.machine.no(Some(Code::CompressionActive), Text::DeflateActive);
         return Next::Go;
     }
     s.compressed = true;
-    s.machine.ok(None, "DEFLATE active");
+    s.machine.ok(None, Text::DeflateBegins);
     s.machine.set_compressed();
     Next::Compress
 }
@@ -81,16 +82,19 @@ pub(crate) fn compress(s: &mut ImapSession) -> Next {
 /// Lists the languages, or changes to the first that we have (RFC 5255 3.2).
 pub(crate) fn language(s: &mut ImapSession, tags: &[String]) {
     if tags.is_empty() {
-        write_list(s, "LANGUAGE", &language::TAGS);
-        return s.machine.ok(None, "Languages listed");
+        write_list(s, "LANGUAGE", &language::tags().collect::<Vec<_>>());
+        return s.machine.ok(None, Text::Languages);
     }
     match language::find(tags) {
-        Some(language) => {
-            s.machine.set_language(language);
-            write_list(s, "LANGUAGE", &[language]);
-            s.machine.ok(None, "Language changed");
+        Some((_, tag)) => {
+            s.machine.set_language(tag);
+            write_list(s, "LANGUAGE", &[tag]);
+            if s.user.is_some() {
+                super::list::write_namespace(s);
+            }
+            s.machine.ok(None, Common::Language);
         }
-        None => s.machine.no(None, "None of these languages can be had"),
+        None => s.machine.no(None, Text::NoLanguages),
     }
 }
 
@@ -101,13 +105,13 @@ pub(crate) fn comparator(s: &mut ImapSession, names: &[String]) {
             name.eq_ignore_ascii_case(COLLATION) || name.eq_ignore_ascii_case("default") || name == "*"
         });
     if !wanted {
-        return s.machine.no(None, "Only i;unicode-casemap can be had");
+        return s.machine.no(None, Text::NoComparator);
     }
     let out = s.machine.output();
     out.extend_from_slice(b"* COMPARATOR ");
     encode::string(COLLATION.as_bytes(), false, out);
     out.extend_from_slice(b"\r\n");
-    s.machine.ok(None, "Comparator active");
+    s.machine.ok(None, Text::Comparator);
 }
 
 fn write_list(s: &mut ImapSession, word: &str, items: &[&str]) {

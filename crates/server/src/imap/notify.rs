@@ -21,6 +21,7 @@ use net::drive::{Next, Wire};
 use proto::imap::code::Code;
 use proto::imap::command::{Fetch, FetchItem, MailboxFilter, Notify, NotifyEvent, NotifyGroup, StatusItem};
 use proto::imap::encode;
+use proto::imap::language::Text;
 use proto::imap::set::{Set, SetOrSaved};
 use proto::machine::Machine as _;
 use proto::proof::AccountId;
@@ -66,7 +67,7 @@ pub(crate) async fn notify(s: &mut ImapSession, notify: Notify, wire: &mut Wire<
     let (status, groups) = match notify {
         Notify::None => {
             set(s, Registered::none());
-            return s.machine.ok(None, "Nothing is told unasked");
+            return s.machine.ok(None, Text::NotifyNone);
         }
         Notify::Set { status, groups } => (status, groups),
     };
@@ -79,7 +80,7 @@ pub(crate) async fn notify(s: &mut ImapSession, notify: Notify, wire: &mut Wire<
             if let Some(open) = s.user.as_deref_mut().and_then(|user| user.selected.as_mut()) {
                 open.next_to_show = open.view.mailbox.uid_next;
             }
-            s.machine.ok(None, "You will be told");
+            s.machine.ok(None, Text::NotifySet);
         }
         Err(no) => {
             // RFC 5465 section 3.1: only a successful one takes the place of the one before.
@@ -218,7 +219,7 @@ async fn register(
     };
     if !watch_all(registered, &look) || look.is_too_much() {
         // RFC 5465 section 3.1.
-        let text = "These are too many mailboxes or notes to be told of; name fewer";
+        let text = Text::NotifyMany;
         return Err(No::code(Code::NotificationOverflow, text));
     }
     let mut states = registered.plan.closed(&look);
@@ -246,7 +247,7 @@ fn set(s: &mut ImapSession, registered: Registered) {
 /// Too much to keep an eye on (section 5.8).
 fn overflow(s: &mut ImapSession) {
     set(s, Registered::none());
-    s.machine.untagged_ok(Some(Code::NotificationOverflow), "That is too much to be told of");
+    s.machine.untagged_ok(Some(Code::NotificationOverflow), Text::NotifyOverflow);
 }
 
 /// Waits for the accounts of all mailboxes from now on; false: they are too many.

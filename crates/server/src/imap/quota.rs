@@ -8,6 +8,7 @@ use super::no::{No, finish};
 use crate::session::imap::ImapSession;
 use proto::imap::code::Code;
 use proto::imap::encode;
+use proto::imap::language::Text;
 use proto::machine::Machine as _;
 
 /// The name of the one root.
@@ -18,23 +19,19 @@ const STORAGE_UNIT: u64 = 1024;
 
 /// GETQUOTA.
 pub(crate) async fn get(s: &mut ImapSession, root: String) {
-    let done = if root == ROOT {
-        write_root(s)
-    } else {
-        Err(No::code(Code::NonExistent, "There is no such quota root; yours has the name \"\""))
-    };
-    finish(s, done.map(|()| None), "That is the quota").await;
+    let done = if root == ROOT { write_root(s) } else { Err(No::code(Code::NonExistent, Text::NoQuotaRoot)) };
+    finish(s, done.map(|()| None), Text::Quota).await;
 }
 
 /// GETQUOTAROOT.
 pub(crate) async fn get_root(s: &mut ImapSession, mailbox: String) {
     let done = roots_of(s, &mailbox).await;
-    finish(s, done.map(|()| None), "That is the quota").await;
+    finish(s, done.map(|()| None), Text::Quota).await;
 }
 
 /// SETQUOTA: quotas are the operator's.
 pub(crate) fn set(s: &mut ImapSession, _root: String, _limits: Vec<(String, u64)>) {
-    No::code(Code::NoPerm, "Quotas are set by the operator of this service, please ask there").tell(s);
+    No::code(Code::NoPerm, Text::QuotaOperator).tell(s);
 }
 
 async fn roots_of(s: &mut ImapSession, mailbox: &str) -> Result<(), No> {

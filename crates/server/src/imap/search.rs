@@ -15,6 +15,7 @@ use evaluate::Haystack;
 use net::drive::Wire;
 use proto::imap::code::Code;
 use proto::imap::command::{Key, Returns, Search};
+use proto::imap::language::Text;
 use proto::imap::set::Set;
 use proto::machine::Machine as _;
 use std::future::Future;
@@ -27,7 +28,7 @@ pub(crate) async fn search(s: &mut ImapSession, search: Search, wire: &mut Wire<
     s.announce(expunges).await;
     let saves = search.returns.is_some_and(|returns| returns.save);
     match run(s, &search, wire).await {
-        Ok(()) => s.machine.ok(None, "That is what was found"),
+        Ok(()) => s.machine.ok(None, Text::Found),
         Err(no) => {
             forget_saved(s, saves, &no);
             no.tell(s);
@@ -38,13 +39,13 @@ pub(crate) async fn search(s: &mut ImapSession, search: Search, wire: &mut Wire<
 /// CANCELUPDATE (RFC 5267): live results end.
 pub(crate) fn cancel_update(s: &mut ImapSession, tags: Vec<String>) {
     context::cancel(s, &tags);
-    s.machine.ok(None, "These results are no longer kept up to date");
+    s.machine.ok(None, Text::UpdatesEnd);
 }
 
 /// The open mailbox; the gate lets these commands through with one only.
 pub(crate) fn selected(s: &ImapSession) -> Result<&Selected, No> {
     let open = s.user.as_deref().and_then(|user| user.selected.as_ref());
-    open.ok_or_else(|| No::bad(None, "Select a mailbox first"))
+    open.ok_or_else(|| No::bad(None, Text::NotSelected))
 }
 
 /// The messages of the open mailbox that a key finds.
@@ -73,9 +74,9 @@ pub(crate) async fn patiently<T>(
             done = &mut work => return done,
             () = tokio::time::sleep(interval) => {
                 let code = Code::InProgress(s.machine.tag().to_owned(), None);
-                s.machine.untagged_ok(Some(code), "Still at it");
+                s.machine.untagged_ok(Some(code), Text::StillAtIt);
                 if wire.flush(s.machine.output()).await.is_err() {
-                    return Err(No::plain("The connection is gone"));
+                    return Err(No::plain(Text::PeerGone));
                 }
             }
         }
@@ -115,7 +116,7 @@ pub(crate) fn save(s: &mut ImapSession, returns: &Returns, uids: &[u32], window:
 /// `RELEVANCY` without a fuzzy key has no meaning (RFC 6203 section 4).
 pub(crate) fn check_relevancy(search: &Search) -> Result<(), No> {
     if search.returns.is_some_and(|r| r.relevancy) && !evaluate::has_fuzzy(&search.key) {
-        return Err(No::bad(None, "RELEVANCY is for searches with FUZZY"));
+        return Err(No::bad(None, Text::RelevancyFuzzy));
     }
     Ok(())
 }
@@ -123,7 +124,7 @@ pub(crate) fn check_relevancy(search: &Search) -> Result<(), No> {
 /// RFC 5267 4.3.
 pub(crate) fn check_update(s: &ImapSession, search: &Search) -> Result<(), No> {
     if search.returns.is_some_and(|returns| returns.update) && context::is_taken(s) {
-        return Err(No::bad(None, "A result that is kept up to date has this tag already"));
+        return Err(No::bad(None, Text::UpdateTaken));
     }
     Ok(())
 }

@@ -8,21 +8,23 @@ use net::drive::{Next, Wire};
 use proto::imap::code::Code;
 use proto::imap::command::{Qresync, Select};
 use proto::imap::encode;
+use proto::imap::language::Text;
 use proto::imap::set::Set;
+use proto::language::Language;
 use proto::machine::Machine;
 use std::sync::Arc;
 use store::account::{Account, Flags, MailboxId, Rights, View};
 
 pub(crate) async fn select(s: &mut ImapSession, select: Select, wire: &mut Wire<'_>) -> Next {
     if select.qresync.is_some() && !s.machine.enabled().qresync {
-        s.machine.bad(None, "Say ENABLE QRESYNC first");
+        s.machine.bad(None, Text::QResyncFirst);
         return Next::Go;
     }
     // RFC 9051 6.3.2: whatever comes of it, the mailbox that was open is open no more.
     if let Some(user) = s.user.as_deref_mut()
         && user.selected.take().is_some()
     {
-        s.machine.untagged_ok(Some(Code::Closed), "The mailbox before is closed");
+        s.machine.untagged_ok(Some(Code::Closed), Text::ClosedBefore);
         s.machine.set_selected(false);
     }
     let opened = match open(s, &select.mailbox).await {
@@ -64,9 +66,9 @@ pub(crate) async fn select(s: &mut ImapSession, select: Select, wire: &mut Wire<
     }
     s.machine.set_selected(true);
     match (select.read_only, read_only) {
-        (true, _) => s.machine.ok(Some(Code::ReadOnly), "Opened for reading"),
-        (false, true) => s.machine.ok(Some(Code::ReadOnly), "You may only read this mailbox"),
-        (false, false) => s.machine.ok(Some(Code::ReadWrite), "Opened"),
+        (true, _) => s.machine.ok(Some(Code::ReadOnly), Text::OpenedReading),
+        (false, true) => s.machine.ok(Some(Code::ReadOnly), Text::OpenedReadOnly),
+        (false, false) => s.machine.ok(Some(Code::ReadWrite), Text::Opened),
     }
     Next::Go
 }
@@ -84,7 +86,7 @@ pub(crate) async fn close(s: &mut ImapSession) {
         return no.tell(s);
     }
     // RFC 7162 3.2.8: no HIGHESTMODSEQ, for what others did before it has not been told.
-    s.machine.ok(None, "Closed");
+    s.machine.ok(None, Text::Closed);
 }
 
 pub(crate) fn unselect(s: &mut ImapSession) {
@@ -92,12 +94,12 @@ pub(crate) fn unselect(s: &mut ImapSession) {
         return not_selected().tell(s);
     }
     s.machine.set_selected(false);
-    s.machine.ok(None, "Closed");
+    s.machine.ok(None, Text::Closed);
 }
 
 /// The gate lets commands about messages through with an open mailbox only.
 pub(crate) fn not_selected() -> No {
-    No::bad(None, "Select a mailbox first")
+    No::bad(None, Text::NotSelected)
 }
 
 async fn open(s: &ImapSession, mailbox: &str) -> Result<(Found, Arc<View>), No> {
@@ -110,20 +112,21 @@ async fn open(s: &ImapSession, mailbox: &str) -> Result<(Found, Arc<View>), No> 
 fn write_state(s: &mut ImapSession, selected: &Selected) {
     let enabled = s.machine.enabled();
     let view = &selected.view;
-    write_flags(selected.read_only, selected.rights, &view.mailbox.keywords, s.machine.output());
+    let tongue = s.machine.tongue();
+    write_flags(selected.read_only, selected.rights, &view.mailbox.keywords, tongue, s.machine.output());
     announce::exists(view.len(), s.machine.output());
     if !enabled.rev2 {
         s.machine.output().extend_from_slice(b"* 0 RECENT\r\n");
         if let Some(first) = view.first_unseen().filter(|_| !enabled.uid_only) {
-            s.machine.untagged_ok(Some(Code::Unseen(first)), "First unseen message");
+            s.machine.untagged_ok(Some(Code::Unseen(first)), Text::FirstUnseen);
         }
     }
-    s.machine.untagged_ok(Some(Code::UidValidity(view.mailbox.uid_validity)), "UIDs are valid");
-    s.machine.untagged_ok(Some(Code::UidNext(view.mailbox.uid_next)), "Next UID");
+    s.machine.untagged_ok(Some(Code::UidValidity(view.mailbox.uid_validity)), Text::UidValidity);
+    s.machine.untagged_ok(Some(Code::UidNext(view.mailbox.uid_next)), Text::UidNext);
     let modseq = view.mailbox.modseq.max(1);
-    s.machine.untagged_ok(Some(Code::HighestModSeq(modseq)), "Highest MODSEQ");
+    s.machine.untagged_ok(Some(Code::HighestModSeq(modseq)), Text::HighestModSeq);
     let id = name::mailbox_id(&selected.account, view.mailbox.id);
-    s.machine.untagged_ok(Some(Code::MailboxId(id)), "Mailbox id");
+    s.machine.untagged_ok(Some(Code::MailboxId(id)), Text::MailboxId);
     if enabled.rev2 {
         let out = s.machine.output();
         out.extend_from_slice(b"* LIST () \"/\" ");
@@ -133,7 +136,13 @@ fn write_state(s: &mut ImapSession, selected: &Selected) {
 }
 
 /// FLAGS and PERMANENTFLAGS; of the latter only what this user may change (RFC 4314 section 4).
-pub(crate) fn write_flags(read_only: bool, rights: Rights, keywords: &[String], out: &mut Vec<u8>) {
+pub(crate) fn write_flags(
+    read_only: bool,
+    rights: Rights,
+    keywords: &[String],
+    tongue: Language,
+    out: &mut Vec<u8>,
+) {
     out.extend_from_slice(b"* FLAGS ");
     let all = all_flags(keywords.len());
     encode::flags(all, keywords, out);
@@ -149,7 +158,9 @@ pub(crate) fn write_flags(read_only: bool, rights: Rights, keywords: &[String], 
         }
         out.extend_from_slice(b"\\*)");
     }
-    out.extend_from_slice(b"] Flags that you can change\r\n");
+    out.extend_from_slice(b"] ");
+    out.extend_from_slice(tongue.text(Text::PermanentFlags).as_bytes());
+    out.extend_from_slice(b"\r\n");
 }
 
 /// The system flags, and so many keywords.
@@ -265,7 +276,7 @@ pub(crate) fn enable_condstore(s: &mut ImapSession) {
     s.machine.enable_condstore();
     if let Some(selected) = s.selected() {
         let modseq = selected.told.mailbox.modseq.max(1);
-        s.machine.untagged_ok(Some(Code::HighestModSeq(modseq)), "Highest MODSEQ");
+        s.machine.untagged_ok(Some(Code::HighestModSeq(modseq)), Text::HighestModSeq);
     }
 }
 
@@ -277,7 +288,7 @@ pub(crate) fn forget(s: &mut ImapSession, account: &Account, mailbox: MailboxId)
     if user.selected.as_ref().is_some_and(is_it) {
         user.selected = None;
         s.machine.set_selected(false);
-        s.machine.untagged_ok(Some(Code::Closed), "The mailbox is deleted and closed");
+        s.machine.untagged_ok(Some(Code::Closed), Text::ClosedDeleted);
     }
 }
 
@@ -289,7 +300,7 @@ mod tests {
     fn permanent_flags_follow_the_rights() {
         let told = |read_only, letters: u16, keywords: &[String]| {
             let mut out = Vec::new();
-            write_flags(read_only, Rights(letters), keywords, &mut out);
+            write_flags(read_only, Rights(letters), keywords, Language::default(), &mut out);
             String::from_utf8(out).unwrap()
         };
         let all = told(false, Rights::ALL.0, &["$Junk".to_owned()]);

@@ -6,6 +6,7 @@ use super::search::{self, context, evaluate};
 use crate::session::imap::ImapSession;
 use net::drive::Wire;
 use proto::imap::command::{Search, SortBy, SortKey};
+use proto::imap::language::Text;
 use proto::machine::Machine as _;
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ pub(crate) async fn sort(s: &mut ImapSession, order: Vec<SortBy>, search: Search
     s.announce(expunges).await;
     let saves = search.returns.is_some_and(|returns| returns.save);
     match run(s, &order, &search, wire).await {
-        Ok(()) => s.machine.ok(None, "That is the order"),
+        Ok(()) => s.machine.ok(None, Text::Sorted),
         Err(no) => {
             search::forget_saved(s, saves, &no);
             no.tell(s);

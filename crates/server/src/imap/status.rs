@@ -5,13 +5,14 @@ use super::no::{No, finish};
 use crate::session::imap::ImapSession;
 use proto::imap::command::StatusItem;
 use proto::imap::encode;
+use proto::imap::language::Text;
 use proto::machine::Machine as _;
 use std::borrow::Cow;
 
 /// STATUS.
 pub(crate) async fn status(s: &mut ImapSession, mailbox: String, items: Vec<StatusItem>) {
     let done = answer(s, &mailbox, &items).await;
-    finish(s, done.map(|()| None), "That is the status").await;
+    finish(s, done.map(|()| None), Text::Status).await;
 }
 
 async fn answer(s: &mut ImapSession, mailbox: &str, items: &[StatusItem]) -> Result<(), No> {

@@ -13,6 +13,7 @@ use crate::session::imap::{ImapSession, Selected, rows};
 use net::drive::{Next, Wire};
 use proto::imap::code::Code;
 use proto::imap::command::{Change, Flag, Store};
+use proto::imap::language::Text;
 use proto::imap::set::Set;
 use proto::machine::Machine;
 use std::ops::Range;
@@ -27,7 +28,7 @@ pub(crate) async fn store(s: &mut ImapSession, store: Store, wire: &mut Wire<'_>
     Next::Go
 }
 
-type Done = Result<(Option<Code>, &'static str), No>;
+type Done = Result<(Option<Code>, Text), No>;
 
 async fn run(s: &mut ImapSession, store: &Store, wire: &mut Wire<'_>) -> Result<Done, Gone> {
     if store.unchanged_since.is_some() && s.selected().is_some() {
@@ -46,7 +47,8 @@ async fn run(s: &mut ImapSession, store: &Store, wire: &mut Wire<'_>) -> Result<
     let Some(selected) = s.user.as_deref_mut().and_then(|user| user.selected.as_mut()) else {
         return Ok(Err(not_selected()));
     };
-    announce::write_keywords(selected, &now, s.machine.output());
+    let tongue = s.machine.tongue();
+    announce::write_keywords(selected, &now, tongue, s.machine.output());
     let mut known = Known { flags: Vec::new(), modseq: s.machine.enabled().condstore };
     let mut gone = false;
     if store.silent {
@@ -72,10 +74,10 @@ async fn run(s: &mut ImapSession, store: &Store, wire: &mut Wire<'_>) -> Result<
     let modified = modified(s.selected(), store.uid, &changed.modified);
     announce::tell(s, expunges, &known, Some(wire)).await?;
     Ok(match modified {
-        Some(code) => Ok((Some(code), "Some were changed by another client and left alone")),
+        Some(code) => Ok((Some(code), Text::Modified)),
         // RFC 2180 4.2.1: whoever asks to hear of messages that are gone hears that they are.
-        None if gone && !store.uid => Err(No::code(Code::ExpungeIssued, "Some of the messages are gone")),
-        None => Ok((None, "Stored")),
+        None if gone && !store.uid => Err(No::code(Code::ExpungeIssued, Text::SomeGone)),
+        None => Ok((None, Text::Stored)),
     })
 }
 
@@ -90,7 +92,7 @@ async fn change(selected: &Selected, store: &Store, seqs: &[Range<u32>]) -> Resu
     let asked = flags.0 != 0 || !keywords.is_empty();
     let allowed = Flags(flags.0 & may);
     if asked && allowed.0 == 0 && (keywords.is_empty() || !all_keywords) || may == 0 {
-        return Err(No::code(Code::NoPerm, "The owner has not given you the right to change these flags"));
+        return Err(No::code(Code::NoPerm, Text::NoRightFlags));
     }
     let uids = selected.uid_ranges(seqs);
     if uids.is_empty() {

@@ -9,6 +9,7 @@ use super::search;
 use crate::session::imap::ImapSession;
 use net::drive::Wire;
 use proto::imap::command::{Search, ThreadBy};
+use proto::imap::language::Text;
 use proto::machine::Machine as _;
 use std::borrow::Cow;
 use store::search::ThreadKeys;
@@ -18,7 +19,7 @@ pub(crate) async fn thread(s: &mut ImapSession, by: ThreadBy, search: Search, wi
     let expunges = s.machine.may_expunge();
     s.announce(expunges).await;
     match run(s, by, &search, wire).await {
-        Ok(()) => s.machine.ok(None, "Those are the threads"),
+        Ok(()) => s.machine.ok(None, Text::Threads),
         Err(no) => no.tell(s),
     }
 }

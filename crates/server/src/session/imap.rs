@@ -4,13 +4,14 @@
 //! knows it, and the announcement of what others changed.
 
 use super::Origin;
-use super::login::{Exchange, Login, Place};
+use super::login::{self, Exchange, Login, Place};
 use crate::app::App;
 use crate::facts::{self, Outcome};
 use crate::imap::{self, no::No};
 use net::drive::{End, Next, Session, Wire};
 use proto::imap::code::Code;
 use proto::imap::command::Command;
+use proto::imap::language::Text;
 use proto::imap::server::Server;
 use proto::imap::set::{STAR, SetOrSaved};
 use proto::imap::{Event, Refusal};
@@ -172,26 +173,22 @@ impl ImapSession {
     }
 
     fn login_step(&mut self, login: Login) {
-        let wrong = Code::AuthenticationFailed;
         match login {
             Login::Challenge(challenge) => self.machine.auth_challenge(&challenge),
             Login::Done(who) => {
                 let account = self.app.store.account(who.account());
-                let text = format!("Logged in as {}", who.address());
+                let text = self.machine.tongue().say(Text::LoggedInAs, &[who.address()]);
                 self.user = Some(Box::new(User { who, account, selected: None, watch: None, notify: None }));
                 self.machine.logged_in(&text);
             }
-            Login::Denied(denied, text) => self.machine.login_failed(Code::of_denied(denied), &text),
-            Login::Failed(Failure::Temporary) => self
-                .machine
-                .login_failed(Code::Unavailable, "The service cannot check logins now, try again later"),
-            Login::Failed(Failure::Malformed) => self.machine.login_failed(wrong, "Malformed login message"),
-            Login::Failed(Failure::ChannelBinding) => self
-                .machine
-                .login_failed(wrong, "Channel binding does not match: somebody may be reading along"),
-            Login::Failed(Failure::Credentials | Failure::Aborted) => self
-                .machine
-                .login_failed(wrong, "Wrong user name or password; the user name is the full mail address"),
+            Login::Denied(denied, text) => self.machine.login_failed(Code::of_denied(denied), text),
+            Login::Failed(failure) => {
+                let code = match failure {
+                    Failure::Temporary => Code::Unavailable,
+                    _ => Code::AuthenticationFailed,
+                };
+                self.machine.login_failed(code, login::words(failure));
+            }
         }
     }
 }
@@ -208,8 +205,14 @@ impl Session for ImapSession {
             Event::StartTls => return Next::StartTls,
             Event::Login(turn) => {
                 let security = self.machine.security().clone();
-                let place =
-                    Place { app: &self.app, origin: &self.origin, security: &security, client: &self.client };
+                let language = self.machine.tongue();
+                let place = Place {
+                    app: &self.app,
+                    origin: &self.origin,
+                    security: &security,
+                    client: &self.client,
+                    language,
+                };
                 if let Some(login) = self.exchange.turn(place, turn).await {
                     self.login_step(login);
                 }
@@ -279,10 +282,7 @@ impl Selected {
             // `*` is the last message; where there is none, it is none.
             let beyond = |number: u32| (number != STAR && number > len) || len == 0;
             if set.0.iter().any(|(a, b)| beyond(*a) || beyond(*b)) {
-                return Err(No::bad(
-                    None,
-                    format!("There is no message of that number: the last one is {len}"),
-                ));
+                return Err(No::bad(None, Text::NoSuchNumber).with(len));
             }
         }
         Ok(self.ranges(uid, set))

@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::auth::{self, Refused};
 use crate::clock::unix_now;
 use crate::facts::{self, Outcome};
+use proto::language::{Common, Language};
 use proto::login::Turn;
 use proto::proof::{Authenticated, Secret, Security};
 use proto::sasl::{self, Failure, Mechanism, Question, Step};
@@ -58,6 +59,8 @@ pub struct Place<'a> {
     pub security: &'a Security,
     /// What the client calls itself.
     pub client: &'a str,
+    /// In which the refusal of an account is said.
+    pub language: Language,
 }
 
 impl Exchange {
@@ -169,7 +172,7 @@ impl Exchange {
 
 fn succeed(place: Place<'_>, who: Authenticated) -> Login {
     let account = Some(who.account());
-    let Place { app, origin, security, client } = place;
+    let Place { app, origin, security, client, .. } = place;
     match app.permit(&who, &origin.listener, security) {
         Ok(Ok(())) => {}
         Ok(Err(denied)) => return deny(place, &who, denied),
@@ -200,7 +203,7 @@ fn deny(place: Place<'_>, who: &Authenticated, denied: Denied) -> Login {
         Denied::Way => Outcome::WayRefused,
         Denied::Mechanism => Outcome::MechanismRefused,
     };
-    let Place { app, origin, security, client } = place;
+    let Place { app, origin, security, client, language } = place;
     facts::record(&app.store, origin, security, outcome, Some(who.account()), who.mechanism(), client);
     tracing::info!(
         session = origin.id_text(),
@@ -211,7 +214,7 @@ fn deny(place: Place<'_>, who: &Authenticated, denied: Denied) -> Login {
         outcome = outcome.word(),
         "login denied"
     );
-    Login::Denied(denied, app.denial(who, &origin.listener, denied))
+    Login::Denied(denied, app.denial(who, &origin.listener, denied, language))
 }
 
 fn fail(place: Place<'_>, failure: Failure, mechanism: &str, user: &str) -> Login {
@@ -220,7 +223,7 @@ fn fail(place: Place<'_>, failure: Failure, mechanism: &str, user: &str) -> Logi
         Failure::Credentials if !user.is_empty() && !user.contains('@') => Outcome::LoginFailedBareName,
         _ => Outcome::LoginFailed,
     };
-    let Place { app, origin, security, client } = place;
+    let Place { app, origin, security, client, .. } = place;
     // Only an account that exists is named; a made-up name would let a stranger fill the ledger.
     let account = app.store.directory().account_by_address(user).ok().flatten().map(|a| a.id);
     facts::record(&app.store, origin, security, outcome, account, mechanism, client);
@@ -233,6 +236,16 @@ fn fail(place: Place<'_>, failure: Failure, mechanism: &str, user: &str) -> Logi
         "login refused"
     );
     Login::Failed(failure)
+}
+
+/// What POP3 and IMAP say of a login that failed.
+pub(crate) fn words(failure: Failure) -> Common {
+    match failure {
+        Failure::Temporary => Common::CannotCheck,
+        Failure::Malformed => Common::MalformedLogin,
+        Failure::ChannelBinding => Common::ChannelBinding,
+        Failure::Credentials | Failure::Aborted => Common::WrongPassword,
+    }
 }
 
 fn asked_user(question: &Question) -> &str {

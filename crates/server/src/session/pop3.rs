@@ -4,12 +4,13 @@
 //! exclusive lock (RFC 1939 section 8). Deletions are marks here until QUIT, and
 //! then one commit: all or none. A lost connection deletes nothing.
 
-use super::login::{Exchange, Login, Place};
+use super::login::{self, Exchange, Login, Place};
 use super::{FLUSH_BYTES, Origin};
 use crate::app::App;
 use crate::facts::{self, Outcome};
 use crate::maildrop::{Busy, MaildropLock};
 use net::drive::{End, Next, Session, Wire};
+use proto::language::{Common, Said};
 use proto::machine::Machine;
 use proto::pop3::language::Text;
 use proto::pop3::server::{Code, Server};
@@ -68,23 +69,23 @@ impl Pop3Session {
             Login::Done(who) => return self.open(&who).await,
             // RFC 3206 4: it is the person's settings that have to change.
             Login::Denied(_, text) => return self.machine.login_failed(Code::Auth, &text),
-            Login::Failed(Failure::Temporary) => (Code::SysTemp, Text::CannotCheck),
-            Login::Failed(Failure::Malformed) => (Code::Auth, Text::MalformedLogin),
-            Login::Failed(Failure::ChannelBinding) => (Code::Auth, Text::ChannelBinding),
-            Login::Failed(Failure::Credentials | Failure::Aborted) => (Code::Auth, Text::WrongPassword),
+            Login::Failed(failure) => {
+                let code = if failure == Failure::Temporary { Code::SysTemp } else { Code::Auth };
+                (code, login::words(failure))
+            }
         };
         self.login_failed(code, text);
     }
 
-    fn login_failed(&mut self, code: Code, text: Text) {
+    fn login_failed(&mut self, code: Code, text: impl Said) {
         self.machine.login_failed(code, self.machine.tongue().text(text));
     }
 
-    fn err(&mut self, code: Option<Code>, text: Text) {
+    fn err(&mut self, code: Option<Code>, text: impl Said) {
         self.machine.err(code, self.machine.tongue().text(text));
     }
 
-    fn say(&self, text: Text, numbers: &[u64]) -> String {
+    fn say(&self, text: impl Said, numbers: &[u64]) -> String {
         self.machine.tongue().say(text, numbers)
     }
 
@@ -117,7 +118,7 @@ impl Pop3Session {
                 tracing::error!(session = self.origin.id_text(), %error, "cannot open maildrop");
                 self.login_failed(Code::SysTemp, Text::MaildropUnreadable);
             }
-            Err(_) => self.login_failed(Code::SysTemp, Text::Stopping),
+            Err(_) => self.login_failed(Code::SysTemp, Common::Stopping),
         }
     }
 
@@ -230,7 +231,7 @@ impl Pop3Session {
     /// QUIT: the deletions in one commit (RFC 1939 section 6).
     async fn update(&mut self) {
         let tongue = self.machine.tongue();
-        let Some(drop) = self.drop.take() else { return self.machine.updated(Ok(tongue.text(Text::Bye))) };
+        let Some(drop) = self.drop.take() else { return self.machine.updated(Ok(tongue.text(Common::Bye))) };
         let uids: Vec<u32> = drop
             .view
             .messages()
@@ -239,7 +240,7 @@ impl Pop3Session {
             .filter_map(|(row, deleted)| deleted.then_some(row.uid))
             .collect();
         if uids.is_empty() {
-            return self.machine.updated(Ok(tongue.text(Text::Bye)));
+            return self.machine.updated(Ok(tongue.text(Common::Bye)));
         }
         match drop.account.expunge(drop.view.mailbox.id, &uids).await {
             Ok(()) => self.machine.updated(Ok(tongue.text(Text::DeletedBye))),
@@ -307,7 +308,9 @@ impl Session for Pop3Session {
             Event::StartTls => return Next::StartTls,
             Event::Login(turn) => {
                 let security = self.machine.security().clone();
-                let place = Place { app: &self.app, origin: &self.origin, security: &security, client: "" };
+                let language = self.machine.tongue();
+                let place =
+                    Place { app: &self.app, origin: &self.origin, security: &security, client: "", language };
                 if let Some(login) = self.exchange.turn(place, turn).await {
                     self.login_step(login).await;
                 }

@@ -12,6 +12,7 @@ use crate::clock::unix_now;
 use crate::deliver::{self, Incoming, Letter, Target};
 use crate::facts::{self, Outcome};
 use net::drive::{End, Next, Session, Wire};
+use proto::language::Language;
 use proto::machine::Machine;
 use proto::message::intake::{Intake, Problem, Rules, Submission};
 use proto::message::trace;
@@ -400,8 +401,13 @@ impl Session for SmtpSession {
             Event::StartTls => return Next::StartTls,
             Event::Login(turn) => {
                 let security = self.machine.security().clone();
-                let place =
-                    Place { app: &self.app, origin: &self.origin, security: &security, client: &self.client };
+                let place = Place {
+                    app: &self.app,
+                    origin: &self.origin,
+                    security: &security,
+                    client: &self.client,
+                    language: Language::default(),
+                };
                 if let Some(login) = self.exchange.turn(place, turn).await {
                     self.login_step(login);
                 }

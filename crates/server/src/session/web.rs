@@ -9,6 +9,7 @@ use super::login::{Exchange, Login, Place};
 use crate::app::App;
 use crate::facts::{self, Outcome};
 use net::https::Peer;
+use proto::language::Language;
 use proto::login::Turn;
 use proto::proof::{Authenticated, Secret};
 use proto::sasl::Failure;
@@ -33,7 +34,8 @@ pub async fn sign_in(app: &App, peer: &Peer, user: String, password: Secret) -> 
     if !peer.security.is_encrypted() || !app.settings.model.password_sent {
         return SignIn::Wrong;
     }
-    let place = Place { app, origin: &origin, security: &peer.security, client: "" };
+    let place =
+        Place { app, origin: &origin, security: &peer.security, client: "", language: Language::default() };
     match Exchange::default().turn(place, Turn::Password { user, password }).await {
         Some(Login::Done(who)) => SignIn::Done(who),
         Some(Login::Denied(denied, _)) => SignIn::Denied(denied),

@@ -6,6 +6,7 @@ mod imap;
 mod imap_append;
 mod imap_fetch;
 mod imap_find;
+mod imap_language;
 mod imap_model;
 mod imap_names;
 mod imap_notify;

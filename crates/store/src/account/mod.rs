@@ -20,6 +20,7 @@ mod tree;
 mod view;
 mod views;
 mod watch;
+mod why;
 
 pub(crate) use apply::{CHANGES_KEPT, birth, left_by};
 pub(crate) use index::{RECORD_MESSAGES_MAX, WideChange, messages};
@@ -39,6 +40,7 @@ pub use tree::{
 };
 pub use view::{Chunk, Chunks, Diff, View};
 pub use watch::Watch;
+pub use why::Why;
 
 use crate::blob::BodyRef;
 use crate::row::{self, HeadRow, MailboxRow};
@@ -192,12 +194,12 @@ pub enum Refused {
     NoMailbox,
     /// There is one of that name already.
     Exists,
-    /// The name cannot be one: why, as a clause.
-    BadName(&'static str),
-    /// A limit is reached: which, as a clause (`a mailbox has 56 keywords at most`).
-    Limit(&'static str),
+    /// The name cannot be one.
+    BadName(Why),
+    /// A limit is reached.
+    Limit(Why),
     /// INBOX, or what is bound to exist, cannot be removed or renamed so.
-    Cannot(&'static str),
+    Cannot(Why),
     /// The store failed.
     Store(Error),
 }
@@ -218,7 +220,7 @@ impl fmt::Display for Refused {
             Refused::NoAccount => f.write_str("there is no such account"),
             Refused::NoMailbox => f.write_str("there is no such mailbox"),
             Refused::Exists => f.write_str("there is a mailbox of that name already"),
-            Refused::BadName(why) | Refused::Limit(why) | Refused::Cannot(why) => f.write_str(why),
+            Refused::BadName(why) | Refused::Limit(why) | Refused::Cannot(why) => why.fmt(f),
             Refused::Store(error) => error.fmt(f),
         }
     }

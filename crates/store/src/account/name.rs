@@ -2,7 +2,7 @@
 //!
 //! Pure. Levels are separated by `/`; the first level is `INBOX` in any letter case, and no other level has such a rule.
 
-use super::{INBOX, Refused};
+use super::{INBOX, Refused, Why};
 use std::borrow::Cow;
 
 /// Octets of a mailbox's name.
@@ -32,19 +32,19 @@ pub(crate) fn check_subscription(name: &str) -> Result<(), Refused> {
 
 fn check(name: &str, bytes_max: usize, levels_max: usize) -> Result<(), Refused> {
     if name.is_empty() {
-        return Err(Refused::BadName("the name is empty"));
+        return Err(Refused::BadName(Why::NameEmpty));
     }
     if name.len() > bytes_max {
-        return Err(Refused::BadName("the name is too long; 1024 octets are allowed"));
+        return Err(Refused::BadName(Why::NameTooLong(bytes_max)));
     }
     if name.chars().any(char::is_control) {
-        return Err(Refused::BadName("the name has control characters"));
+        return Err(Refused::BadName(Why::NameControl));
     }
     if name.split('/').any(str::is_empty) {
-        return Err(Refused::BadName("the name has an empty level: a / at an end, or two in a row"));
+        return Err(Refused::BadName(Why::NameLevelEmpty));
     }
     if name.split('/').count() > levels_max {
-        return Err(Refused::BadName("the name has too many levels; 20 are allowed"));
+        return Err(Refused::BadName(Why::NameLevels(levels_max)));
     }
     Ok(())
 }

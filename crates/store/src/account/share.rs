@@ -8,7 +8,7 @@
 //! one has no rights any more.
 
 use super::lane::Accounts;
-use super::{Account, MailboxId, Refused, Rights, Tree, Work};
+use super::{Account, MailboxId, Refused, Rights, Tree, Why, Work};
 use crate::engine::{self, Batch, CommitError, Snapshot};
 use crate::system::{address, routing};
 use crate::{Error, key, row};
@@ -222,7 +222,7 @@ fn normal(snapshot: &dyn Snapshot, identifier: &str) -> Result<String, Refused> 
     }
     match Guest::of(snapshot, name)? {
         Some(guest) if !guest.address.starts_with('-') => Ok(format!("{sign}{}", guest.address)),
-        _ => Err(Refused::BadName("rights are given to a full address, or to anyone")),
+        _ => Err(Refused::BadName(Why::Guest)),
     }
 }
 

@@ -12,7 +12,7 @@ use super::reply::Condition;
 use super::{Server, Wait};
 use crate::imap::code::Code;
 use crate::imap::framing::Framed;
-use crate::imap::language::text;
+use crate::imap::language::{Text, Words};
 use crate::imap::parse::{Announced, AppendItem, Fault, Item, Place, append_head, append_item};
 use crate::imap::{Append, Event, Replaces};
 
@@ -106,7 +106,7 @@ impl Server {
 
     /// `tag NO [code] text` to APPEND, at once or when what cannot be stopped has been read away. May be
     /// called at every step, [`Append::Data`] and [`Append::MessageEnd`] included.
-    pub fn append_refuse(&mut self, code: Option<Code>, text: &str) {
+    pub fn append_refuse<'w>(&mut self, code: Option<Code>, text: impl Into<Words<'w>>) {
         self.no(code, text);
     }
 
@@ -118,12 +118,14 @@ impl Server {
                 if walk.binary || memchr::memchr(b'\0', octets).is_none() {
                     return Some(Event::Append(Append::Data(octets)));
                 }
-                return self.append_break(&Fault::Syntax(text::LITERAL_NUL));
+                return self.append_bad(Text::LiteralNul);
             }
             Framed::Command(line) => line,
             Framed::Literal(_) => self.gather.text(),
-            Framed::TooLong => return self.append_break(&Fault::Limit(text::LINE_TOO_LONG)),
-            Framed::BadBytes => return self.append_break(&Fault::Syntax(text::LINE_BYTES)),
+            Framed::TooLong => {
+                return self.append_stop(Condition::No, Some(Code::Limit), Text::LineTooLong);
+            }
+            Framed::BadBytes => return self.append_bad(Text::LineBytes),
             // Handled where nothing is under way any more.
             Framed::ReadAway | Framed::Flood => return None,
         };
@@ -170,7 +172,7 @@ impl Server {
         if matches!(item, Item::Message { .. }) {
             walk.messages += 1;
             if walk.messages > self.limits.append_messages_max {
-                return self.append_stop(Condition::No, Some(Code::Limit), text::MESSAGES_TOO_MANY);
+                return self.append_stop(Condition::No, Some(Code::Limit), Text::MessagesTooMany);
             }
         }
         let (stage, step) = match item {
@@ -189,14 +191,14 @@ impl Server {
     fn append_text<'a>(&mut self, announced: Announced, next: Place) -> Option<Event<'a>> {
         let Wait::Append(walk) = &mut self.wait else { return None };
         if next == Place::Utf8Close && !self.enabled.utf8 {
-            return self.append_break(&Fault::Syntax(text::UTF8_NOT_ENABLED));
+            return self.append_bad(Text::Utf8NotEnabled);
         }
         // RFC 3502: with no octets the client takes its APPEND back. A part of CATENATE may be empty.
         if announced.bytes == 0 && next != Place::Part {
-            return self.append_stop(Condition::No, None, text::EMPTY_MESSAGE);
+            return self.append_stop(Condition::No, None, Text::EmptyMessage);
         }
         if announced.bytes > self.offer.append_bytes_max {
-            return self.append_stop(Condition::No, Some(Code::TooBig), text::MESSAGE_TOO_LONG);
+            return self.append_stop(Condition::No, Some(Code::TooBig), Text::MessageTooLong);
         }
         walk.stage = Stage::AskedText(announced);
         Some(Event::Append(Append::Text { bytes: announced.bytes, binary: announced.binary }))
@@ -207,7 +209,7 @@ impl Server {
         let Wait::Append(walk) = &mut self.wait else { return None };
         let announced = crate::imap::parse::announced(&walk.text).filter(|_| !walk.whole);
         let Some(announced) = announced else {
-            return self.append_break(&Fault::Syntax(text::LITERAL_EXPECTED));
+            return self.append_bad(Text::LiteralExpected);
         };
         let began = walk.place.is_some();
         walk.stage = Stage::Read;
@@ -223,13 +225,14 @@ impl Server {
         aborted(began, self.refuse_fault(fault))
     }
 
+    /// The same, for a fault that the parser does not see.
+    fn append_bad<'a>(&mut self, text: Text) -> Option<Event<'a>> {
+        let began = self.append_began();
+        aborted(began, self.refuse_syntax(text))
+    }
+
     /// Breaks the command off for what the client may do, but not so.
-    fn append_stop<'a>(
-        &mut self,
-        condition: Condition,
-        code: Option<Code>,
-        text: &'static str,
-    ) -> Option<Event<'a>> {
+    fn append_stop<'a>(&mut self, condition: Condition, code: Option<Code>, text: Text) -> Option<Event<'a>> {
         let began = self.append_began();
         aborted(began, self.refuse(None, condition, code, text))
     }

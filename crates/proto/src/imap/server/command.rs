@@ -3,11 +3,12 @@
 use super::append::Walk;
 use super::reply::Condition;
 use super::{Server, Wait};
+use crate::advice;
 use crate::imap::code::Code;
 use crate::imap::command::{Command, Key};
 use crate::imap::framing::Framed;
 use crate::imap::gate::{self, Row, State, Verdict};
-use crate::imap::language::text;
+use crate::imap::language::{Common, Text, Words};
 use crate::imap::parse::{self, Announced};
 use crate::imap::set::SetOrSaved;
 use crate::imap::{Event, Refusal};
@@ -27,11 +28,11 @@ impl Server {
             Framed::Literal(announced) => self.announced(announced),
             Framed::TooLong => {
                 self.name_kept();
-                self.refuse(Some(Refusal::Syntax), Condition::Bad, Some(Code::Limit), text::LINE_TOO_LONG)
+                self.refuse(Some(Refusal::Syntax), Condition::Bad, Some(Code::Limit), Text::LineTooLong)
             }
             Framed::BadBytes => {
                 self.name_kept();
-                self.refuse_syntax(text::LINE_BYTES)
+                self.refuse_syntax(Text::LineBytes)
             }
             // Read away, or a literal that passes: neither comes between commands.
             Framed::Data(_) | Framed::ReadAway | Framed::Flood => None,
@@ -68,10 +69,10 @@ impl Server {
         let room = all.saturating_sub(self.gather.text().len() as u64).min(one);
         let syntax = Some(Refusal::Syntax);
         if announced.bytes > room {
-            return Err(self.refuse(syntax, Condition::Bad, Some(Code::TooBig), text::LITERAL_TOO_LONG));
+            return Err(self.refuse(syntax, Condition::Bad, Some(Code::TooBig), Text::LiteralTooLong));
         }
         if self.gather.literals() >= self.limits.literals_max {
-            return Err(self.refuse(syntax, Condition::Bad, Some(Code::Limit), text::LITERALS_TOO_MANY));
+            return Err(self.refuse(syntax, Condition::Bad, Some(Code::Limit), Text::LiteralsTooMany));
         }
         self.go_ahead(announced);
         self.gather.take_literal();
@@ -81,8 +82,9 @@ impl Server {
     /// Lets a client that waits send its literal.
     pub(super) fn go_ahead(&mut self, announced: Announced) {
         if announced.sync {
-            let line = format!("+ Ready for {} octets\r\n", announced.bytes);
-            self.output.extend_from_slice(line.as_bytes());
+            let text = self.language.say(Text::ReadyFor, &[announced.bytes]);
+            self.output.extend_from_slice(b"+ ");
+            self.end_with(&text.into());
             self.answered = true;
         }
     }
@@ -109,10 +111,10 @@ impl Server {
         };
         self.tag.push_str(head.tag);
         let Some(row) = gate::find(&head.word) else {
-            return Err(self.refuse_syntax(text::UNKNOWN));
+            return Err(self.refuse_syntax(Common::Unknown));
         };
         self.row = Some(row);
-        let bug = |server: &mut Server, text: &'static str| {
+        let bug = |server: &mut Server, text: Words<'static>| {
             Err(server.refuse(Some(Refusal::Syntax), Condition::Bad, Some(Code::ClientBug), text))
         };
         match gate::check(row, self.state, self.door()) {
@@ -126,31 +128,36 @@ impl Server {
                     login::exposed(rest)
                 };
                 let refusal = Some(Refusal::Login(login::Refusal::NeedsTls { exposed }));
-                let text = self.offer.needs_tls_text.clone();
+                let text = advice::needs_tls(self.offer.encrypted, self.language);
                 Err(self.refuse(refusal, Condition::No, Some(Code::PrivacyRequired), text))
             }
             Verdict::Shut(Shut::NotOffered) => {
-                Err(self.not_offered(if row.name == "LOGIN" { text::NO_LOGIN } else { text::NOT_OFFERED }))
+                let login = row.name == "LOGIN";
+                Err(self.not_offered(if login {
+                    Text::NoLoginCommand.into()
+                } else {
+                    Common::NotOffered.into()
+                }))
             }
-            Verdict::Shut(Shut::AlreadyEncrypted) => bug(self, text::TLS_ACTIVE),
-            Verdict::Shut(Shut::CannotEncrypt) => bug(self, text::TLS_UNAVAILABLE),
-            Verdict::CannotCompress => bug(self, text::COMPRESS_UNAVAILABLE),
-            Verdict::Compressed => bug(self, text::COMPRESSED),
-            Verdict::LoggedIn => bug(self, text::LOGGED_IN),
-            Verdict::NotLoggedIn => bug(self, text::NOT_LOGGED_IN),
-            Verdict::NotSelected => bug(self, text::NOT_SELECTED),
-            Verdict::Selected => bug(self, text::SELECTED),
+            Verdict::Shut(Shut::AlreadyEncrypted) => bug(self, Common::TlsActive.into()),
+            Verdict::Shut(Shut::CannotEncrypt) => bug(self, Common::TlsUnavailable.into()),
+            Verdict::CannotCompress => bug(self, Text::CompressUnavailable.into()),
+            Verdict::Compressed => bug(self, Text::Compressed.into()),
+            Verdict::LoggedIn => bug(self, Text::LoggedInAlready.into()),
+            Verdict::NotLoggedIn => bug(self, Text::NotLoggedIn.into()),
+            Verdict::NotSelected => bug(self, Text::NotSelected.into()),
+            Verdict::Selected => bug(self, Text::SelectedAlready.into()),
             Verdict::UidRequired => Err(self.uid_required()),
         }
     }
 
-    fn not_offered<'a>(&mut self, text: &'static str) -> Stopped<'a> {
+    fn not_offered<'a>(&mut self, text: Words<'static>) -> Stopped<'a> {
         let refusal = Refusal::Login(login::Refusal::NotOffered);
         self.refuse(Some(refusal), Condition::No, Some(Code::Cannot), text)
     }
 
     fn uid_required<'a>(&mut self) -> Stopped<'a> {
-        self.refuse(Some(Refusal::Syntax), Condition::Bad, Some(Code::UidRequired), text::UID_REQUIRED)
+        self.refuse(Some(Refusal::Syntax), Condition::Bad, Some(Code::UidRequired), Text::UidRequired)
     }
 
     /// A whole command that the gate let through.
@@ -161,20 +168,18 @@ impl Server {
                 self.wait = Wait::Append(Box::new(Walk::new(text, at, true)));
                 None
             }
-            "CAPABILITY" | "LOGOUT" | "STARTTLS" if !rest.is_empty() => {
-                self.refuse_syntax(text::NO_ARGUMENTS)
-            }
+            "CAPABILITY" | "LOGOUT" | "STARTTLS" if !rest.is_empty() => self.refuse_syntax(Text::NoArguments),
             "CAPABILITY" => {
                 self.output.extend_from_slice(b"* ");
                 self.capabilities();
                 self.output.extend_from_slice(b"\r\n");
-                self.say(text::CAPABILITIES);
+                self.say(Text::Capabilities);
                 None
             }
             "LOGOUT" => {
                 self.output.extend_from_slice(b"* BYE ");
-                self.end_with(text::BYE);
-                self.say(text::LOGGED_OUT);
+                self.end_with(&Common::Bye.into());
+                self.say(Text::LoggedOut);
                 self.wait = Wait::End;
                 Some(Event::Logout)
             }
@@ -203,8 +208,8 @@ impl Server {
     }
 
     /// The machine's own tagged OK.
-    fn say(&mut self, text: &str) {
-        self.tagged(Condition::Ok, None, text);
+    fn say(&mut self, text: Text) {
+        self.tagged(Condition::Ok, None, &text.into());
         self.errors = 0;
         self.finish();
     }
@@ -234,7 +239,7 @@ impl Server {
         // RFC 7162 3.2.3: QRESYNC switches CONDSTORE on.
         self.enabled.condstore |= self.enabled.qresync;
         self.output.extend_from_slice(b"\r\n");
-        self.say(text::ENABLED);
+        self.say(Text::Enabled);
         None
     }
 
@@ -245,11 +250,11 @@ impl Server {
             Err(fault) => return self.refuse_fault(&fault),
         };
         let Some(mechanism) = login::offered(name.as_bytes(), &self.offer.mechanisms) else {
-            return self.not_offered(text::NOT_OFFERED);
+            return self.not_offered(Common::NotOffered.into());
         };
         match login::initial(initial) {
             Ok(initial) => self.ask(Event::Login(Turn::Start { mechanism, initial })),
-            Err(_) => self.refuse_syntax(text::BASE64),
+            Err(_) => self.refuse_syntax(Common::Base64),
         }
     }
 
@@ -257,17 +262,17 @@ impl Server {
     pub(super) fn sasl_response<'a>(&mut self, framed: Framed<'a>) -> Option<Event<'a>> {
         let Framed::Command(line) = framed else {
             let long = matches!(framed, Framed::TooLong);
-            return self.cancel(if long { text::LINE_TOO_LONG } else { text::LINE_BYTES });
+            return self.cancel(if long { Text::LineTooLong } else { Text::LineBytes });
         };
         match login::message(&line) {
             Ok(Some(message)) => self.ask(Event::Login(Turn::Message(message))),
-            Ok(None) => self.cancel(text::CANCELLED),
-            Err(_) => self.cancel(text::BASE64),
+            Ok(None) => self.cancel(Common::Cancelled),
+            Err(_) => self.cancel(Common::Base64),
         }
     }
 
     /// Ends a SASL exchange by the client's wish or fault: BAD (RFC 9051 6.2.2).
-    fn cancel<'a>(&mut self, text: &'static str) -> Option<Event<'a>> {
+    fn cancel<'a>(&mut self, text: impl Into<Words<'static>>) -> Option<Event<'a>> {
         match self.refuse_syntax(text) {
             Some(Event::Refused(Refusal::TooManyErrors)) => Some(Event::Refused(Refusal::TooManyErrors)),
             _ => Some(Event::Login(Turn::Cancelled)),

@@ -2,10 +2,10 @@
 
 use super::{Server, Wait};
 use crate::imap::code::Code;
-use crate::imap::language::text;
+use crate::imap::language::{Common, Text, Words};
 use crate::imap::parse::Fault;
 use crate::imap::{Event, Refusal};
-use std::borrow::Cow;
+use crate::language::{DEFAULT_TAG, Language};
 
 /// How a tagged answer begins (RFC 9051 7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,44 +21,44 @@ pub(super) struct Late {
     refusal: Option<Refusal>,
     condition: Condition,
     code: Option<Code>,
-    text: Cow<'static, str>,
+    text: Words<'static>,
 }
 
 impl Server {
     /// `tag OK [code] text`; for a login use [`Server::logged_in`].
-    pub fn ok(&mut self, code: Option<Code>, text: &str) {
-        self.answer(Condition::Ok, code, text);
+    pub fn ok<'w>(&mut self, code: Option<Code>, text: impl Into<Words<'w>>) {
+        self.answer(Condition::Ok, code, text.into());
     }
 
     /// `tag NO [code] text`. Does not count as an error of the peer.
-    pub fn no(&mut self, code: Option<Code>, text: &str) {
-        self.answer(Condition::No, code, text);
+    pub fn no<'w>(&mut self, code: Option<Code>, text: impl Into<Words<'w>>) {
+        self.answer(Condition::No, code, text.into());
     }
 
     /// `tag BAD [code] text`, counted as an error.
-    pub fn bad(&mut self, code: Option<Code>, text: &str) {
-        self.answer(Condition::Bad, code, text);
+    pub fn bad<'w>(&mut self, code: Option<Code>, text: impl Into<Words<'w>>) {
+        self.answer(Condition::Bad, code, text.into());
     }
 
     /// `* OK [code] text`.
-    pub fn untagged_ok(&mut self, code: Option<Code>, text: &str) {
-        self.line(b"* OK ", code.as_ref(), text);
+    pub fn untagged_ok<'w>(&mut self, code: Option<Code>, text: impl Into<Words<'w>>) {
+        self.line(b"* OK ", code.as_ref(), &text.into());
     }
 
     /// `* NO [code] text`.
-    pub fn untagged_no(&mut self, code: Option<Code>, text: &str) {
-        self.line(b"* NO ", code.as_ref(), text);
+    pub fn untagged_no<'w>(&mut self, code: Option<Code>, text: impl Into<Words<'w>>) {
+        self.line(b"* NO ", code.as_ref(), &text.into());
     }
 
     /// `* BYE [code] text`, then the end.
-    pub fn bye(&mut self, code: Option<Code>, text: &str) {
-        self.line(b"* BYE ", code.as_ref(), text);
+    pub fn bye<'w>(&mut self, code: Option<Code>, text: impl Into<Words<'w>>) {
+        self.line(b"* BYE ", code.as_ref(), &text.into());
         self.late = None;
         self.wait = Wait::End;
     }
 
     /// `tag OK [CAPABILITY ...] text`: the state is another one now.
-    pub(super) fn ok_with_capabilities(&mut self, text: &str) {
+    pub(super) fn ok_with_capabilities<'w>(&mut self, text: impl Into<Words<'w>>) {
         if matches!(self.wait, Wait::End) {
             return;
         }
@@ -66,33 +66,33 @@ impl Server {
         self.output.extend_from_slice(b"OK [");
         self.capabilities();
         self.output.extend_from_slice(b"] ");
-        self.end_with(text);
+        self.end_with(&text.into());
         self.errors = 0;
         self.finish();
     }
 
     /// The session's answer to the command under way.
-    fn answer(&mut self, condition: Condition, code: Option<Code>, text: &str) {
+    fn answer(&mut self, condition: Condition, code: Option<Code>, text: Words<'_>) {
         match &self.wait {
             // We have said goodbye meanwhile.
             Wait::End => {}
             Wait::BrokenIdle => {
-                self.tagged(Condition::Bad, None, text::DONE_EXPECTED);
+                self.tagged(Condition::Bad, None, &Text::DoneExpected.into());
                 self.finish();
                 self.count_error();
             }
             Wait::Append(walk) if !walk.is_whole() => {
                 if self.gather.refuse() {
-                    self.late = Some(Late { refusal: None, condition, code, text: text.to_owned().into() });
+                    self.late = Some(Late { refusal: None, condition, code, text: text.into_owned() });
                     self.wait = Wait::Command;
                     self.answered = true;
                 } else {
-                    self.tagged(condition, code, text);
+                    self.tagged(condition, code, &text);
                     self.finish();
                 }
             }
             _ => {
-                self.tagged(condition, code, text);
+                self.tagged(condition, code, &text);
                 self.finish();
                 if condition == Condition::Bad {
                     self.count_error();
@@ -110,7 +110,7 @@ impl Server {
         refusal: Option<Refusal>,
         condition: Condition,
         code: Option<Code>,
-        text: impl Into<Cow<'static, str>>,
+        text: impl Into<Words<'static>>,
     ) -> Option<Event<'a>> {
         let late = Late { refusal, condition, code, text: text.into() };
         self.wait = Wait::Command;
@@ -122,20 +122,31 @@ impl Server {
     }
 
     /// BAD, for what breaks the rules.
-    pub(super) fn refuse_syntax<'a>(&mut self, text: &'static str) -> Option<Event<'a>> {
+    pub(super) fn refuse_syntax<'a>(&mut self, text: impl Into<Words<'static>>) -> Option<Event<'a>> {
         self.refuse(Some(Refusal::Syntax), Condition::Bad, None, text)
     }
 
     /// What the parser says of a command.
     pub(super) fn refuse_fault<'a>(&mut self, fault: &Fault) -> Option<Event<'a>> {
         match *fault {
-            Fault::Syntax(text) => self.refuse_syntax(text),
-            Fault::Tag => self.refuse_syntax(text::NO_TAG),
-            Fault::Unknown => self.refuse_syntax(text::UNKNOWN),
-            Fault::Charset => self.refuse(None, Condition::No, Some(Code::BadCharset), text::CHARSET),
-            Fault::Event => self.refuse(None, Condition::No, Some(Code::BadEvent), text::NO_EVENT),
-            Fault::Limit(text) => self.refuse(None, Condition::No, Some(Code::Limit), text),
+            Fault::Syntax(detail) => {
+                let words = self.detail(detail, Text::Malformed);
+                self.refuse_syntax(words)
+            }
+            Fault::Tag => self.refuse_syntax(Text::NoTag),
+            Fault::Unknown => self.refuse_syntax(Common::Unknown),
+            Fault::Charset => self.refuse(None, Condition::No, Some(Code::BadCharset), Text::Charset),
+            Fault::Event => self.refuse(None, Condition::No, Some(Code::BadEvent), Text::NoEvent),
+            Fault::Limit(detail) => {
+                let words = self.detail(detail, Text::TooMuch);
+                self.refuse(None, Condition::No, Some(Code::Limit), words)
+            }
         }
+    }
+
+    /// What the parser found, or what there is to say of it in another language than English; see [`crate::imap::language`].
+    fn detail(&self, detail: &'static str, otherwise: Text) -> Words<'static> {
+        if self.language == Language::default() { Words::Ready(detail.into()) } else { otherwise.into() }
     }
 
     /// What was refused has been read away.
@@ -158,7 +169,7 @@ impl Server {
         if self.errors < self.limits.errors_max {
             return false;
         }
-        self.bye(None, text::TOO_MANY_ERRORS);
+        self.bye(None, Common::TooManyErrors);
         true
     }
 
@@ -171,7 +182,7 @@ impl Server {
         self.answered = true;
     }
 
-    pub(super) fn tagged(&mut self, condition: Condition, code: Option<Code>, text: &str) {
+    pub(super) fn tagged(&mut self, condition: Condition, code: Option<Code>, text: &Words<'_>) {
         self.begin_tagged();
         let head: &[u8] = match condition {
             Condition::Ok => b"OK ",
@@ -188,7 +199,7 @@ impl Server {
         self.output.push(b' ');
     }
 
-    fn line(&mut self, head: &[u8], code: Option<&Code>, text: &str) {
+    fn line(&mut self, head: &[u8], code: Option<&Code>, text: &Words<'_>) {
         self.output.extend_from_slice(head);
         if let Some(code) = code {
             self.output.push(b'[');
@@ -198,12 +209,16 @@ impl Server {
         self.end_with(text);
     }
 
-    /// A text on one line, whatever is in it, and the line's end.
-    pub(super) fn end_with(&mut self, text: &str) {
+    /// A text on one line, whatever is in it, and the line's end. Before a language was chosen no octet has its high bit (RFC 5255
+    /// 3.5): a name in a text may be in UTF-8.
+    pub(super) fn end_with(&mut self, text: &Words<'_>) {
         let start = self.output.len();
-        self.output.extend_from_slice(text.as_bytes());
+        self.output.extend_from_slice(text.said(self.language).as_bytes());
+        let ascii = self.language_tag == DEFAULT_TAG;
         for byte in &mut self.output[start..] {
-            if matches!(byte, 0 | b'\r' | b'\n') {
+            if ascii && !byte.is_ascii() {
+                *byte = b'?';
+            } else if matches!(byte, 0 | b'\r' | b'\n') {
                 *byte = b' ';
             }
         }

@@ -10,6 +10,7 @@ use net::drive::Wire;
 use proto::imap::code::Code;
 use proto::imap::command::{FetchItem, Label, Section};
 use proto::imap::encode;
+use proto::imap::language::Text;
 use proto::machine::Machine;
 use proto::message::ascii::in_ascii;
 use proto::message::gist::Gist;
@@ -35,14 +36,14 @@ pub(super) struct Trouble {
 impl Trouble {
     /// The NO that it comes to, if any. A UID that is there no more is nothing (RFC 9051 6.4.9), also when it went while the
     /// command ran; a sequence number stands for a message that the client believes is there (RFC 2180 4.1.2).
-    pub(super) fn refusal(self, uid: bool) -> Option<(Code, &'static str)> {
+    pub(super) fn refusal(self, uid: bool) -> Option<(Code, Text)> {
         if self.expunged && !uid {
-            return Some((Code::ExpungeIssued, "Some of the messages are gone"));
+            return Some((Code::ExpungeIssued, Text::SomeGone));
         }
         if self.unknown_encoding {
-            return Some((Code::UnknownCte, "The encoding of a part is not known"));
+            return Some((Code::UnknownCte, Text::UnknownEncoding));
         }
-        self.unreadable.then_some((Code::ServerBug, "Some of the messages cannot be read now"))
+        self.unreadable.then_some((Code::ServerBug, Text::SomeUnreadable))
     }
 }
 

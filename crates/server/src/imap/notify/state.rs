@@ -5,6 +5,7 @@ use crate::imap::name::{Found, Seeker, Visible, right};
 use crate::imap::no::No;
 use proto::imap::code::Code;
 use proto::imap::command::{FetchItem, MailboxFilter, NotifyEvent, NotifyGroup};
+use proto::imap::language::Text;
 use proto::proof::AccountId;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use store::account::MailboxId;
@@ -45,7 +46,7 @@ impl Plan {
         let mut opens = 0;
         for NotifyGroup { filter, events } in groups {
             if events.contains(&NotifyEvent::AnnotationChange) {
-                return Err(No::code(Code::BadEvent, "There are no annotations of messages here"));
+                return Err(No::code(Code::BadEvent, Text::NoAnnotations));
             }
             let has = |event| events.contains(&event);
             let new = events.iter().find_map(|event| match event {
@@ -54,25 +55,19 @@ impl Plan {
             });
             let (expunge, flags) = (has(NotifyEvent::MessageExpunge), has(NotifyEvent::FlagChange));
             if new.is_some() != expunge || flags && !expunge {
-                return Err(No::bad(
-                    None,
-                    "MessageNew and MessageExpunge go together, and FlagChange with both",
-                ));
+                return Err(No::bad(None, Text::EventsTogether));
             }
             if is_open(&filter) {
                 opens += 1;
                 if opens > 1 || !events.iter().all(is_of_messages) {
-                    return Err(No::bad(
-                        None,
-                        "Of the open mailbox one group of message events can be asked for",
-                    ));
+                    return Err(No::bad(None, Text::EventsOpen));
                 }
                 plan.open = new.map(|items| Open {
                     delayed: filter == MailboxFilter::SelectedDelayed,
                     fetch: quiet(items),
                 });
             } else if new.is_some_and(|items| !items.is_empty()) {
-                return Err(No::bad(None, "What to fetch can be said of the open mailbox only"));
+                return Err(No::bad(None, Text::EventsFetch));
             } else {
                 plan.groups.push(Group {
                     messages: new.is_some(),

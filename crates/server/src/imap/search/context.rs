@@ -14,6 +14,7 @@ use crate::session::imap::ImapSession;
 use proto::imap::code::Code;
 use proto::imap::command::{Key, Search, SortBy};
 use proto::imap::encode;
+use proto::imap::language::Text;
 use proto::imap::set::{Set, SetOrSaved};
 use proto::machine::Machine as _;
 use std::cmp::Ordering;
@@ -89,7 +90,7 @@ fn freeze(key: &Key, view: &View, saved: &[(u32, u32)]) -> Key {
 
 /// Says that a result is not kept up to date.
 pub(crate) fn refuse(s: &mut ImapSession, tag: String) {
-    s.machine.untagged_no(Some(Code::NoUpdate(tag)), "This result is not kept up to date");
+    s.machine.untagged_no(Some(Code::NoUpdate(tag)), Text::NoUpdates);
 }
 
 /// Ends those with these tags.

@@ -2,7 +2,7 @@
 
 use super::Change;
 use crate::account::lane::Append;
-use crate::account::{Delivered, Delivery, DetailRef, Flags, MailboxId, MessageRow, Refused};
+use crate::account::{Delivered, Delivery, DetailRef, Flags, MailboxId, MessageRow, Refused, Why};
 use crate::row::{self, TokenRow};
 use crate::{Error, key};
 use std::ops::ControlFlow;
@@ -50,7 +50,7 @@ impl Change<'_> {
         if let Some((id, uid)) = append.replaces {
             let view = self.working(id)?;
             let row = view.seq(uid).and_then(|seq| view.row(seq));
-            let row = row.ok_or(Refused::Cannot("the message to be replaced is gone"))?;
+            let row = row.ok_or(Refused::Cannot(Why::ReplacedGone))?;
             replaced = Some((id, row));
         }
         let (mut places, mut pledges) = (Vec::with_capacity(append.messages.len()), Vec::new());

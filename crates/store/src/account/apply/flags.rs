@@ -2,7 +2,7 @@
 
 use super::mark::Marking;
 use super::{Change, SMALL_ROWS_MAX};
-use crate::account::{FlagChange, Flags, FlagsChanged, How, Mailbox, Refused, View, WideChange};
+use crate::account::{FlagChange, Flags, FlagsChanged, How, Mailbox, Refused, View, Why, WideChange};
 use proto::proof::AccountId;
 use std::sync::Arc;
 
@@ -163,11 +163,9 @@ impl Mailbox {
             bits |= match bit {
                 Some(bit) => bit,
                 None if !is_keyword(name) => {
-                    return Err(Refused::Limit("a keyword has 64 octets at most"));
+                    return Err(Refused::Limit(Why::KeywordLong));
                 }
-                None => self
-                    .reuse_keyword(name, view, bits)
-                    .ok_or(Refused::Limit("a mailbox has 56 keywords at most"))?,
+                None => self.reuse_keyword(name, view, bits).ok_or(Refused::Limit(Why::KeywordsMany))?,
             };
         }
         Ok(bits)

@@ -10,7 +10,7 @@ use crate::account::tree::{
     ACL_IDENTIFIERS_MAX, MAILBOXES_MAX, NOTE_BYTES_MAX, NOTE_NAME_BYTES_MAX, NOTES_MAX, Rights,
     SUBSCRIPTIONS_MAX, Uses,
 };
-use crate::account::{INBOX, Mailbox, MailboxId, Outcome, Refused};
+use crate::account::{INBOX, Mailbox, MailboxId, Outcome, Refused, Why};
 use crate::engine::Batch;
 use crate::row::{self, ChangeItem, ChangeKind, HeadRow, MailboxRow};
 use crate::{Error, key};
@@ -197,7 +197,7 @@ impl Change<'_> {
             }
         }
         if self.head.row.mailboxes as usize + missing.len() + more > MAILBOXES_MAX as usize {
-            return Err(Refused::Limit("an account has 10000 mailboxes at most"));
+            return Err(Refused::Limit(Why::MailboxesMany));
         }
         Ok(missing)
     }
@@ -217,7 +217,7 @@ impl Change<'_> {
         let row = self.mailbox_row(id)?;
         let mailbox = &row.mailbox;
         if mailbox.name == INBOX {
-            return Err(Refused::Cannot("INBOX cannot be removed"));
+            return Err(Refused::Cannot(Why::InboxStays));
         }
         self.head.mailboxes.remove(&id.0);
         self.head.names.remove(&mailbox.name);
@@ -241,11 +241,11 @@ impl Change<'_> {
         let (from, to) = (canonical_name(from), canonical_name(to));
         check_name(&to)?;
         if from == INBOX {
-            return Err(Refused::Cannot("INBOX keeps its name"));
+            return Err(Refused::Cannot(Why::InboxName));
         }
         let below = format!("{from}/");
         if to.starts_with(&below) {
-            return Err(Refused::Cannot("a mailbox cannot be moved below itself"));
+            return Err(Refused::Cannot(Why::BelowItself));
         }
         let mut moved: BTreeMap<String, MailboxRow> = BTreeMap::new();
         if let Some(id) = self.id_of(&from)? {
@@ -305,7 +305,7 @@ impl Change<'_> {
         if on {
             check_subscription(&name)?;
             if *count >= SUBSCRIPTIONS_MAX {
-                return Err(Refused::Limit("an account has 10000 subscriptions at most"));
+                return Err(Refused::Limit(Why::SubscriptionsMany));
             }
             *count += 1;
             self.put_row(at, row::encode_number(1));
@@ -331,7 +331,7 @@ impl Change<'_> {
         for (entry, value) in entries {
             let owner = note_owner(entry, whose)?;
             if value.as_ref().is_some_and(|value| value.len() > NOTE_BYTES_MAX) {
-                return Err(Refused::Limit("a note has 65536 octets at most"));
+                return Err(Refused::Limit(Why::NoteLong));
             }
             changes.insert(key::note(id, owner, entry), value.as_deref().map(row::encode_note));
         }
@@ -347,7 +347,7 @@ impl Change<'_> {
                 changed |= before != *value;
             }
             if there.len() > NOTES_MAX {
-                return Err(Refused::Limit("a mailbox has 100 notes at most"));
+                return Err(Refused::Limit(Why::NotesMany));
             }
         }
         if changed {
@@ -368,7 +368,7 @@ impl Change<'_> {
             list.sort_by(|a, b| a.0.cmp(&b.0));
         }
         if list.len() > ACL_IDENTIFIERS_MAX {
-            return Err(Refused::Limit("a mailbox is shared with 100 others at most"));
+            return Err(Refused::Limit(Why::GuestsMany));
         }
         if list == before {
             return Ok(());
@@ -431,17 +431,17 @@ impl Change<'_> {
 /// Whose a note is: 0 for all who may read them (RFC 5464 3.1).
 fn note_owner(entry: &str, whose: AccountId) -> Result<AccountId, Refused> {
     if entry.len() > NOTE_NAME_BYTES_MAX {
-        return Err(Refused::Limit("the name of a note has 255 octets at most"));
+        return Err(Refused::Limit(Why::NoteNameLong));
     }
     let sound = |byte: u8| byte.is_ascii_graphic() && !byte.is_ascii_uppercase() && !b"*%".contains(&byte);
     let (scope, name) = entry.strip_prefix('/').and_then(|rest| rest.split_once('/')).unwrap_or(("", ""));
     if !entry.bytes().all(sound) || name.split('/').any(str::is_empty) {
-        return Err(Refused::BadName("that is not the name of a note"));
+        return Err(Refused::BadName(Why::NoteName));
     }
     match scope {
         "shared" => Ok(AccountId(0)),
         "private" => Ok(whose),
-        _ => Err(Refused::BadName("the name of a note begins with /shared/ or /private/")),
+        _ => Err(Refused::BadName(Why::NoteNameBegin)),
     }
 }
 
