@@ -2,15 +2,21 @@
 //! two logins to it (RFC 2449 6.5).
 //!
 //! Both live in memory. A lock belongs to a connection: when the connection's
-//! session is dropped, for whatever reason, the lock is gone. A restart leaves none.
+//! session is dropped, for whatever reason, the lock is gone. A restart leaves none. So do the sizes that sessions have
+//! found out, see [`size`].
+
+pub(crate) mod size;
 
 use proto::machine::Tick;
 use proto::proof::AccountId;
+use size::Sizes;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Last logins that are remembered; when there are more, those that no longer matter are dropped.
 const LAST_LOGINS_MAX: usize = 10_000;
+/// Maildrops whose sizes are remembered; when there are more, some are forgotten and found out anew.
+const SIZES_MAX: usize = 10_000;
 
 /// Why a maildrop was not given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +35,7 @@ pub struct Maildrops(Arc<Mutex<Held>>);
 struct Held {
     locked: HashSet<AccountId>,
     last_login: HashMap<AccountId, Tick>,
+    sizes: HashMap<AccountId, Arc<Sizes>>,
 }
 
 impl Maildrops {
@@ -58,6 +65,25 @@ impl Maildrops {
 pub struct MaildropLock {
     all: Maildrops,
     account: AccountId,
+}
+
+impl MaildropLock {
+    /// What sessions before have found out of sizes.
+    pub(crate) fn sizes(&self) -> Arc<Sizes> {
+        let held = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.sizes.get(&self.account).cloned().unwrap_or_default()
+    }
+
+    /// Remembers them for those that follow.
+    pub(crate) fn remember(&self, sizes: Arc<Sizes>) {
+        let mut held = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.sizes.len() >= SIZES_MAX
+            && let Some(any) = held.sizes.keys().next().copied()
+        {
+            held.sizes.remove(&any);
+        }
+        held.sizes.insert(self.account, sizes);
+    }
 }
 
 impl Drop for MaildropLock {

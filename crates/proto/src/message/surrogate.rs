@@ -6,8 +6,7 @@
 //!
 //! What must hold: what is ASCII passes unchanged, and so does the body, whose encoding is MIME's affair; a field that is not
 //! UTF-8 either is somebody's old charset, which the client may guess better than we. At most
-//! [`FIELD_BYTES_MAX`] are held. Deliberately not here: sizes (RFC 6856 asks for LIST to match where
-//! it can: the size that is told is that of the message itself).
+//! [`FIELD_BYTES_MAX`] are held. Deliberately not here: sizes, which whoever tells them finds out by making the surrogate.
 
 use super::header::{self, Field};
 use super::mailboxes::{self, Entry};

@@ -256,6 +256,12 @@ impl Server {
         self.wait = Wait::End;
     }
 
+    /// The client said UTF8: it is sent messages as they are kept, and no surrogates.
+    #[must_use]
+    pub fn utf8(&self) -> bool {
+        self.utf8
+    }
+
     /// The connection's security.
     #[must_use]
     pub fn security(&self) -> &Security {

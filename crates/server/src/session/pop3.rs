@@ -8,6 +8,7 @@ use super::login::{self, Exchange, Login, Place};
 use super::{FLUSH_BYTES, Origin};
 use crate::app::App;
 use crate::facts::{self, Outcome};
+use crate::maildrop::size::Sizes;
 use crate::maildrop::{Busy, MaildropLock};
 use net::drive::{End, Next, Session, Wire};
 use proto::language::{Common, Said};
@@ -40,7 +41,9 @@ struct Maildrop {
     account: Account,
     view: Arc<View>,
     deleted: Vec<bool>,
-    _lock: MaildropLock,
+    /// How long surrogates are, as soon as somebody has asked.
+    sizes: Option<Arc<Sizes>>,
+    lock: MaildropLock,
 }
 
 impl Pop3Session {
@@ -108,7 +111,7 @@ impl Pop3Session {
             Ok(Ok(Some(view))) => {
                 let text = self.say(Text::LoggedIn, &[view.len().into()]);
                 let deleted = vec![false; view.len() as usize];
-                self.drop = Some(Box::new(Maildrop { account, view, deleted, _lock: lock }));
+                self.drop = Some(Box::new(Maildrop { account, view, deleted, sizes: None, lock }));
                 self.machine.logged_in(&text);
             }
             Ok(Ok(None)) => {
@@ -122,6 +125,23 @@ impl Pop3Session {
         }
     }
 
+    /// Before a size is told for the first time: how long are the surrogates?
+    async fn find_sizes(&mut self) {
+        let Some(drop) = self.drop.as_deref_mut().filter(|drop| drop.sizes.is_none()) else { return };
+        if self.machine.utf8() {
+            return;
+        }
+        let mut sizes = drop.lock.sizes();
+        if let Err(error) =
+            Arc::make_mut(&mut sizes).learn(&drop.account, &drop.view, self.app.store.bodies()).await
+        {
+            // Sizes are told as they are kept then.
+            tracing::warn!(session = self.origin.id_text(), %error, "cannot find sizes of messages");
+        }
+        drop.lock.remember(sizes.clone());
+        drop.sizes = Some(sizes);
+    }
+
     /// STAT, LIST and UIDL.
     async fn listing(&mut self, what: Listing, wire: &mut Wire<'_>) -> Next {
         let Some(drop) = &self.drop else { return self.no_maildrop() };
@@ -129,7 +149,7 @@ impl Pop3Session {
         match what {
             Listing::One(number, show) => match drop.get(number) {
                 Some(row) => {
-                    show(&mut line, number, &row, &drop.view);
+                    show(&mut line, number, &row, drop);
                     self.machine.ok(&line);
                 }
                 None => self.err(None, Text::NoSuchMessage),
@@ -139,7 +159,7 @@ impl Pop3Session {
                 self.machine.begin(&self.say(Text::Totals, &[count, octets]));
                 for (number, row) in drop.present() {
                     line.clear();
-                    show(&mut line, number, &row, &drop.view);
+                    show(&mut line, number, &row, drop);
                     self.machine.line(&line);
                     if self.machine.output().len() >= FLUSH_BYTES
                         && wire.flush(self.machine.output()).await.is_err()
@@ -186,7 +206,7 @@ impl Pop3Session {
         if top {
             self.machine.begin(self.machine.tongue().text(Text::TopFollows));
         } else {
-            self.machine.begin(&self.say(Text::Octets, &[row.size]));
+            self.machine.begin(&self.say(Text::Octets, &[drop.size(&row)]));
         }
         let mut more = self.machine.message(&detail.prefix);
         while more {
@@ -261,21 +281,21 @@ impl Pop3Session {
     }
 }
 
-type Show = fn(&mut String, u32, &MessageRow, &View);
+type Show = fn(&mut String, u32, &MessageRow, &Maildrop);
 
 enum Listing {
     One(u32, Show),
     All(Show),
 }
 
-fn show_size(line: &mut String, number: u32, row: &MessageRow, _: &View) {
+fn show_size(line: &mut String, number: u32, row: &MessageRow, drop: &Maildrop) {
     // Writing to a String cannot fail.
-    let _ = write!(line, "{number} {}", row.size);
+    let _ = write!(line, "{number} {}", drop.size(row));
 }
 
 /// The unique id: UIDVALIDITY and UID, which neither restart nor restore changes.
-fn show_uid(line: &mut String, number: u32, row: &MessageRow, view: &View) {
-    let _ = write!(line, "{number} {:08x}{:08x}", view.mailbox.uid_validity, row.uid);
+fn show_uid(line: &mut String, number: u32, row: &MessageRow, drop: &Maildrop) {
+    let _ = write!(line, "{number} {:08x}{:08x}", drop.view.mailbox.uid_validity, row.uid);
 }
 
 impl Maildrop {
@@ -291,8 +311,13 @@ impl Maildrop {
         all.zip(&self.deleted).filter_map(|(pair, deleted)| (!deleted).then_some(pair))
     }
 
+    /// Its octets as RETR sends them, as far as they have been found out.
+    fn size(&self, row: &MessageRow) -> u64 {
+        self.sizes.as_ref().map_or(row.size, |sizes| sizes.of(row.uid, row.size))
+    }
+
     fn totals(&self) -> (u64, u64) {
-        self.present().fold((0, 0), |(count, octets), (_, row)| (count + 1, octets + row.size))
+        self.present().fold((0, 0), |(count, octets), (_, row)| (count + 1, octets + self.size(&row)))
     }
 }
 
@@ -316,12 +341,16 @@ impl Session for Pop3Session {
                 }
             }
             Event::Stat => {
+                self.find_sizes().await;
                 let Some(drop) = &self.drop else { return self.no_maildrop() };
                 let (count, octets) = drop.totals();
                 self.machine.ok(&format!("{count} {octets}"));
             }
-            Event::List(Some(number)) => return self.listing(Listing::One(number, show_size), wire).await,
-            Event::List(None) => return self.listing(Listing::All(show_size), wire).await,
+            Event::List(number) => {
+                self.find_sizes().await;
+                let all = Listing::All(show_size);
+                return self.listing(number.map_or(all, |n| Listing::One(n, show_size)), wire).await;
+            }
             Event::Uidl(Some(number)) => return self.listing(Listing::One(number, show_uid), wire).await,
             Event::Uidl(None) => return self.listing(Listing::All(show_uid), wire).await,
             Event::Retr(number) => return self.retrieve(number, false, wire).await,
@@ -330,7 +359,13 @@ impl Session for Pop3Session {
             Event::Rset => self.unmark(),
             Event::Update => self.update().await,
             Event::Refused(refusal) => self.refused(refusal),
-            Event::Quit | Event::Utf8 | Event::Language(_) => {}
+            Event::Utf8 => {
+                // From now on messages are sent as they are kept.
+                if let Some(drop) = &mut self.drop {
+                    drop.sizes = None;
+                }
+            }
+            Event::Quit | Event::Language(_) => {}
         }
         Next::Go
     }

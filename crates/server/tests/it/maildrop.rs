@@ -1,6 +1,7 @@
 //! POP3 above the store: the lock, deletions, snapshots, and a very full maildrop.
 
 use crate::house::House;
+use crate::imap::Imap;
 use crate::wire::{Mailer, Reader};
 use std::time::Duration;
 
@@ -70,6 +71,54 @@ async fn a_client_without_utf8_gets_a_surrogate() {
     assert!(reader.ask("UTF8").await.ok);
     assert!(reader.login("ann@example.test", "ann-pass").await.ok);
     assert_eq!(reader.fetch("RETR 1").await.unwrap(), letter);
+    house.close().await;
+}
+
+/// RFC 6856 2.1: sizes are those of what RETR sends, for either kind of client.
+#[tokio::test]
+async fn sizes_are_those_of_what_is_sent() {
+    let house = House::new().await;
+    let part = "--b\r\nContent-Type: text/plain; name=\"Grüße.txt\"\r\n\r\nschön\r\n--b--\r\n";
+    let letters = [
+        LETTER.to_owned(),
+        format!("Subject: Grüße\r\n\r\n{}", "schön\r\n".repeat(20_000)),
+        format!("Subject: parts\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n{part}"),
+        "Subject: Gr\u{fc}\r\n\r\nschön\r\n".to_owned(),
+        LETTER.to_owned(),
+    ];
+    // As they are delivered, and as those are of which nothing was learnt then.
+    let mut imap = Imap::of(&house, "ann@example.test").await;
+    for (at, letter) in letters.iter().enumerate() {
+        if at == 3 {
+            house.fill("ann@example.test", 1, letter.as_bytes()).await;
+        } else {
+            imap.good(&format!("APPEND INBOX {{{}+}}\r\n{letter}", letter.len())).await;
+        }
+    }
+    let kept: Vec<u64> = letters.iter().map(|letter| letter.len() as u64).collect();
+    for round in 0..3 {
+        let utf8 = round == 2;
+        let mut reader = Reader::open(&house, "pop3s").await;
+        assert!(!utf8 || reader.ask("UTF8").await.ok);
+        assert!(reader.login("ann@example.test", "ann-pass").await.ok);
+        let list = reader.fetch("LIST").await.unwrap();
+        let sizes: Vec<u64> =
+            list.lines().map(|line| line.split_once(' ').unwrap().1.parse().unwrap()).collect();
+        let count = sizes.len();
+        assert_eq!(count, letters.len() + round.min(1));
+        for (at, size) in sizes.iter().enumerate() {
+            let sent = reader.fetch(&format!("RETR {}", at + 1)).await.unwrap();
+            assert_eq!(sent.len() as u64, *size, "message {} of round {round}", at + 1);
+            assert_eq!(reader.ask(&format!("LIST {}", at + 1)).await.text, format!("{} {size}", at + 1));
+        }
+        assert_eq!(reader.ask("STAT").await.text, format!("{count} {}", sizes.iter().sum::<u64>()));
+        assert_eq!(sizes[..5] == kept[..], utf8, "{sizes:?}");
+        reader.ask("QUIT").await;
+        if round == 0 {
+            // What comes later is found too.
+            house.fill("ann@example.test", 1, letters[3].as_bytes()).await;
+        }
+    }
     house.close().await;
 }
 
