@@ -2,6 +2,15 @@
 //!
 //! A message is its prefix, then its body; the gist's offsets count in the body. What must hold: a section is
 //! found without looking at the body again, and only what is asked for is read of it.
+//!
+//! Where we differ knowingly: RFC 6855 section 8 makes us answerable for ASCII in all headers that go to a client which said
+//! neither `ENABLE UTF8=ACCEPT` nor IMAP4rev2. What such a client *shows* is ASCII: envelope, structure, HEADER, MIME and HEADER.FIELDS, as
+//! `message::surrogate` writes them. What it *takes away*, which is BODY[], RFC822, TEXT and whole parts, is the message as it came.
+//! Programs that fetch whole messages keep them (mbsync, imapsync, Thunderbird's offline folders): a surrogate, of which section 7
+//! says that it is no substitute, would take the message's place for good, signatures broken and addresses lost. They fetch in pieces
+//! up to RFC822.SIZE and compare sizes; so every size, range and part number is that of the one message for all clients. To hide or
+//! refuse it, the other choices of section 7, is worse: K-9 cannot read such mail from Courier, which refuses. mox sends
+//! it as it is, too. POP3 sends surrogates: RETR is all that its clients have to show, and RFC 6856 2.1 leaves no choice.
 
 use proto::imap::command::{Section, SectionText};
 use proto::message::gist::{Gist, Limits, Scanner};
@@ -69,8 +78,8 @@ pub(crate) async fn gist<'a>(bodies: &Bodies, detail: &DetailRef<'a>) -> Result<
     Ok(Cow::Owned(scanner.finish()))
 }
 
-/// Finds a section. Without `utf8` (UTF8=ACCEPT or IMAP4rev2) headers that stand alone are in ASCII (RFC 6855 section 7); whole
-/// messages and parts are what they are, because their sizes and ranges have been told.
+/// Finds a section. Without `utf8` (UTF8=ACCEPT or IMAP4rev2) headers that stand alone are in ASCII (RFC 6855 section 8); whole
+/// messages and parts are what they are, see the head of this file.
 pub(crate) async fn find(
     bodies: &Bodies,
     detail: &DetailRef<'_>,

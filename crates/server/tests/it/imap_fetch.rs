@@ -185,8 +185,24 @@ async fn headers_in_utf8_are_for_those_who_can_read_them() {
         "\"=?UTF-8?B?R3LDvMOfZQ==?=\" ((\"=?UTF-8?B?SsO2cmc=?=\" NIL \"joerg\" \"example.test\"))"
     ));
     assert_eq!(learnt.matches("NIL \"=?UTF-8?B?w6Q=?=\" \"7").count(), 2, "{learnt}");
+    // What is taken away is the message itself, and all its sizes and ranges are of it (see `imap::section`).
+    let size = message.len();
+    let whole = format!("{{{size}}}\r\n{message}");
     let answer = imap.good("FETCH 1 (RFC822.SIZE BODY.PEEK[])").await;
-    assert!(answer.one("FETCH").contains(message), "the message itself is what it is");
+    assert_eq!(answer.one("FETCH"), format!("1 FETCH (RFC822.SIZE {size} BODY[] {whole})"));
+    assert_eq!(
+        imap.good("FETCH 1 RFC822").await.one("RFC822"),
+        format!("1 FETCH (RFC822 {whole} FLAGS (\\Seen))")
+    );
+    let mut pieces = Vec::new();
+    for from in (0..size).step_by(40) {
+        let tag = imap.begin(&format!("FETCH 1 BODY.PEEK[]<{from}.40>")).await;
+        let line = imap.octets().await;
+        let begin = line.windows(3).position(|octets| octets == b"}\r\n").expect("a literal") + 3;
+        pieces.extend_from_slice(&line[begin..line.len() - 1]);
+        assert!(imap.end(&tag).await.ok());
+    }
+    assert_eq!(pieces, message.as_bytes());
     let mut imap = Imap::of(&house, ANN).await;
     imap.good("ENABLE UTF8=ACCEPT").await;
     imap.good("SELECT INBOX").await;
