@@ -25,6 +25,7 @@ pub use notify::{FILTER_MAILBOXES_MAX, NOTIFY_GROUPS_MAX};
 pub use search::{SEARCH_DEPTH_MAX, SEARCH_KEYS_MAX};
 
 use super::command::Command;
+use super::language::Text;
 use crate::proof::Secret;
 use cursor::Cursor;
 use std::borrow::Cow;
@@ -61,7 +62,7 @@ pub enum Fault {
     /// NO [BADEVENT] (RFC 5465 section 5): NOTIFY named an event that does not exist.
     Event,
     /// More parts, deeper nesting, longer strings than is allowed: which.
-    Limit(&'static str),
+    Limit(Text),
 }
 
 /// The beginning of a command.
@@ -193,7 +194,7 @@ pub fn enable(rest: &[u8]) -> Result<Vec<String>, Fault> {
         let word = cursor.atom("expected the name of a capability")?;
         cursor::add_once(&mut words, String::from_utf8_lossy(word).to_ascii_uppercase());
         if words.len() > 64 {
-            return Err(Fault::Limit("too many capabilities"));
+            return Err(Fault::Limit(Text::CapabilitiesTooMany));
         }
         if !cursor.more()? {
             return Ok(words);
@@ -246,7 +247,7 @@ fn texts(c: &mut Cursor<'_>) -> Result<Vec<String>, Fault> {
     loop {
         texts.push(c.text()?);
         if texts.len() > TEXTS_MAX {
-            return Err(Fault::Limit("too many arguments"));
+            return Err(Fault::Limit(Text::ArgumentsTooMany));
         }
         if !c.more()? {
             return Ok(texts);
@@ -265,7 +266,7 @@ fn id(c: &mut Cursor<'_>) -> Result<Command, Fault> {
         c.space()?;
         let value = c.nstring()?.map(cursor::utf8).transpose()?;
         if pairs.len() == ID_PAIRS_MAX || value.as_ref().is_some_and(|v| v.len() > ID_VALUE_BYTES_MAX) {
-            return Err(Fault::Limit("too many or too long values of ID"));
+            return Err(Fault::Limit(Text::IdTooMuch));
         }
         pairs.push((name, value));
         Ok(())

@@ -130,6 +130,8 @@ async fn names_and_numbers_stand_in_their_places() {
         "NAMESPACE ((\"\" \"/\")) ((\"Other Users/\" \"/\" \"TRANSLATION\" (\"Andere Benutzer/\"))) NIL";
     assert_eq!(answer.lines, ["LANGUAGE (de)", names]);
     assert_eq!(answer.end, "OK ab jetzt Deutsch");
+    let refused = imap.ask(&format!("CREATE {}", "x".repeat(1025))).await;
+    assert_eq!(refused.end, "NO [LIMIT] der Name eines Postfachs ist zu lang");
     let refused = imap.ask(&format!("CREATE {}x", "x/".repeat(20))).await;
     assert_eq!(refused.end, "NO [CANNOT] Das kann kein Name sein: er hat zu viele Ebenen; 20 sind erlaubt");
     imap.good("SELECT INBOX").await;

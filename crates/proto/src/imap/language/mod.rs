@@ -7,7 +7,7 @@
 //!
 //! What the parser says in English of a malformed command (`expected a number`) is for those who write clients, and only
 //! told as long as no other language was chosen: RFC 5255 3.2 leaves no room for a mixture, and whoever reads another language
-//! is told in one sentence that the mail program is at fault ([`Text::Malformed`], [`Text::TooMuch`]).
+//! is told in one sentence that the mail program is at fault ([`Text::Malformed`]).
 
 use crate::language::{DEFAULT_TAG, LANGUAGES, Language, Said};
 use std::borrow::Cow;

@@ -9,6 +9,7 @@
 use super::{Dialect, Fault};
 use crate::date::MONTHS;
 use crate::imap::command::{Day, Flag, Partial};
+use crate::imap::language::Text;
 use crate::imap::name;
 use crate::imap::set::{STAR, Set, SetOrSaved};
 use std::borrow::Cow;
@@ -427,7 +428,7 @@ impl<'a> Cursor<'a> {
     pub fn keyword(&mut self) -> Parsed<String> {
         let atom = self.atom("expected a flag such as \\Seen or a keyword such as $Forwarded")?;
         if atom.len() > KEYWORD_BYTES_MAX {
-            return Err(Fault::Limit("a keyword is too long"));
+            return Err(Fault::Limit(Text::KeywordTooLong));
         }
         utf8(Cow::Borrowed(atom))
     }
@@ -435,7 +436,7 @@ impl<'a> Cursor<'a> {
     /// Adds a flag to those that were read before.
     pub fn flag_into(&mut self, flags: &mut Vec<Flag>) -> Parsed<()> {
         add_once(flags, self.flag()?);
-        if flags.len() > FLAGS_MAX { Err(Fault::Limit("too many flags")) } else { Ok(()) }
+        if flags.len() > FLAGS_MAX { Err(Fault::Limit(Text::FlagsTooMany)) } else { Ok(()) }
     }
 
     /// `(\Seen keyword)`.
@@ -522,7 +523,7 @@ fn mailbox_name(bytes: &[u8], dialect: Dialect) -> Parsed<String> {
     let name = if dialect.utf8 { plain() } else { name::from_utf7(bytes).or_else(plain) };
     let name = name.ok_or(Fault::Syntax("expected a mailbox name in modified UTF-7 or UTF-8"))?;
     if name.len() > MAILBOX_BYTES_MAX {
-        return Err(Fault::Limit("the name of a mailbox is too long"));
+        return Err(Fault::Limit(Text::MailboxNameTooLong));
     }
     if !name.chars().all(name::is_allowed) {
         return Err(Fault::Syntax("expected a mailbox name without control characters"));

@@ -3,6 +3,7 @@
 use super::Fault;
 use super::cursor::{Cursor, add_once, utf8};
 use crate::imap::command::{Command, Fetch, FetchItem, Label, Section, SectionText};
+use crate::imap::language::Text;
 
 /// Different data items of one FETCH: each is an answer for each message.
 pub const FETCH_ITEMS_MAX: usize = 128;
@@ -34,7 +35,7 @@ pub(super) fn item_list(c: &mut Cursor<'_>) -> Result<Vec<FetchItem>, Fault> {
     let mut items = Vec::new();
     c.list("expected data items in parentheses", |c| {
         add_once(&mut items, item(c)?);
-        if items.len() > FETCH_ITEMS_MAX { Err(Fault::Limit("too many data items")) } else { Ok(()) }
+        if items.len() > FETCH_ITEMS_MAX { Err(Fault::Limit(Text::ItemsTooMany)) } else { Ok(()) }
     })?;
     if items.is_empty() { Err(Fault::Syntax("expected at least one data item")) } else { Ok(items) }
 }
@@ -173,7 +174,7 @@ fn part_numbers(c: &mut Cursor<'_>) -> Result<(Vec<u32>, bool), Fault> {
     let mut part = Vec::new();
     while matches!(c.peek(), Some(b'0'..=b'9')) {
         if part.len() == PART_LEVELS_MAX {
-            return Err(Fault::Limit("a part number has too many levels"));
+            return Err(Fault::Limit(Text::PartTooDeep));
         }
         part.push(c.nonzero()?);
         if !c.eat(b'.') {
@@ -194,11 +195,7 @@ fn field_names(c: &mut Cursor<'_>) -> Result<Vec<String>, Fault> {
             return Err(Fault::Syntax("expected names of header fields in printable ASCII"));
         }
         names.push(name);
-        if names.len() > FIELD_NAMES_MAX {
-            Err(Fault::Limit("too many names of header fields"))
-        } else {
-            Ok(())
-        }
+        if names.len() > FIELD_NAMES_MAX { Err(Fault::Limit(Text::FieldsTooMany)) } else { Ok(()) }
     })?;
     if names.is_empty() {
         Err(Fault::Syntax("expected at least one name of a header field"))

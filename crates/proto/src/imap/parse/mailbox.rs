@@ -4,6 +4,7 @@ use super::Fault;
 use super::cursor::{Cursor, add_once, utf8};
 use super::notify;
 use crate::imap::command::{Change, Command, List, MetadataOptions, Qresync, Select, StatusItem};
+use crate::imap::language::Text;
 
 /// Patterns of one LIST: each is matched against each mailbox.
 pub const LIST_PATTERNS_MAX: usize = 100;
@@ -128,7 +129,7 @@ fn create(c: &mut Cursor<'_>) -> Result<Command, Fault> {
                 c.expect(b'\\', "expected a use such as \\Sent")?;
                 let name = c.atom("expected a use such as \\Sent")?;
                 add_once(&mut uses, format!("\\{}", String::from_utf8_lossy(name)));
-                if uses.len() > 32 { Err(Fault::Limit("too many uses of a mailbox")) } else { Ok(()) }
+                if uses.len() > 32 { Err(Fault::Limit(Text::UsesTooMany)) } else { Ok(()) }
             })
         })?;
     }
@@ -154,7 +155,7 @@ fn list(c: &mut Cursor<'_>) -> Result<List, Fault> {
         c.list("expected patterns", |c| {
             list.patterns.push(c.pattern()?);
             if list.patterns.len() > LIST_PATTERNS_MAX {
-                Err(Fault::Limit("too many patterns"))
+                Err(Fault::Limit(Text::PatternsTooMany))
             } else {
                 Ok(())
             }
@@ -247,7 +248,7 @@ fn set_quota(c: &mut Cursor<'_>) -> Result<Command, Fault> {
         let resource = c.atom("expected the name of a resource such as STORAGE")?;
         c.space()?;
         limits.push((String::from_utf8_lossy(resource).to_ascii_uppercase(), c.number64()?));
-        if limits.len() > 32 { Err(Fault::Limit("too many resources")) } else { Ok(()) }
+        if limits.len() > 32 { Err(Fault::Limit(Text::ResourcesTooMany)) } else { Ok(()) }
     })?;
     Ok(Command::SetQuota { root, limits })
 }
@@ -349,7 +350,7 @@ fn metadata_entries(c: &mut Cursor<'_>) -> Result<Vec<String>, Fault> {
 fn metadata_entry(c: &mut Cursor<'_>) -> Result<String, Fault> {
     let name = utf8(c.astring()?)?;
     if name.len() > METADATA_NAME_BYTES_MAX {
-        return Err(Fault::Limit("the name of an entry is too long"));
+        return Err(Fault::Limit(Text::EntryNameTooLong));
     }
     let plain = name.bytes().all(|byte| matches!(byte, b'!'..=b'~') && !matches!(byte, b'*' | b'%'));
     if !plain || !name.starts_with('/') || name.ends_with('/') || name.contains("//") {
@@ -359,7 +360,7 @@ fn metadata_entry(c: &mut Cursor<'_>) -> Result<String, Fault> {
 }
 
 fn limited<T>(entries: &[T]) -> Result<(), Fault> {
-    if entries.len() > METADATA_ENTRIES_MAX { Err(Fault::Limit("too many entries")) } else { Ok(()) }
+    if entries.len() > METADATA_ENTRIES_MAX { Err(Fault::Limit(Text::EntriesTooMany)) } else { Ok(()) }
 }
 
 /// SETMETADATA (RFC 5464 4.3); a value may have any octets as `~{n}`.

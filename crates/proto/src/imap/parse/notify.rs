@@ -4,6 +4,7 @@ use super::Fault;
 use super::cursor::{Cursor, add_once};
 use super::fetch;
 use crate::imap::command::{Command, MailboxFilter, Notify, NotifyEvent, NotifyGroup};
+use crate::imap::language::Text;
 
 /// Event groups of one NOTIFY: each is looked at for each change in any mailbox.
 pub const NOTIFY_GROUPS_MAX: usize = 100;
@@ -30,7 +31,7 @@ pub(super) fn notify(c: &mut Cursor<'_>) -> Result<Command, Fault> {
     loop {
         groups.push(group(c)?);
         if groups.len() > NOTIFY_GROUPS_MAX {
-            return Err(Fault::Limit("too many event groups"));
+            return Err(Fault::Limit(Text::EventGroupsTooMany));
         }
         if c.is_end() {
             break;
@@ -74,7 +75,7 @@ fn mailboxes(c: &mut Cursor<'_>) -> Result<Vec<String>, Fault> {
     let mut names = Vec::new();
     c.list("expected names of mailboxes", |c| {
         names.push(c.mailbox()?);
-        if names.len() > FILTER_MAILBOXES_MAX { Err(Fault::Limit("too many mailboxes")) } else { Ok(()) }
+        if names.len() > FILTER_MAILBOXES_MAX { Err(Fault::Limit(Text::FilterTooMany)) } else { Ok(()) }
     })?;
     if names.is_empty() { Err(Fault::Syntax("expected at least one name of a mailbox")) } else { Ok(names) }
 }
@@ -107,7 +108,7 @@ fn event_into(
     events: &mut Vec<NotifyEvent>,
 ) -> Result<(), Fault> {
     add_once(events, event(c, filter)?);
-    if events.len() > EVENTS_MAX { Err(Fault::Limit("too many events")) } else { Ok(()) }
+    if events.len() > EVENTS_MAX { Err(Fault::Limit(Text::EventsTooMany)) } else { Ok(()) }
 }
 
 fn event(c: &mut Cursor<'_>, filter: &MailboxFilter) -> Result<NotifyEvent, Fault> {

@@ -7,6 +7,7 @@ use super::Fault;
 use super::cursor::{Cursor, utf8};
 use super::{fetch, notify};
 use crate::imap::command::{Command, FetchItem, Flag, Key, Returns, Search, SortBy, SortKey, ThreadBy};
+use crate::imap::language::Text;
 use encoding_rs::Encoding;
 use std::borrow::Cow;
 
@@ -54,7 +55,7 @@ pub(super) fn sort(c: &mut Cursor<'_>, uid: bool) -> Result<Command, Fault> {
             c.space()?;
         }
         order.push(SortBy { reverse, what: sort_key(c)? });
-        if order.len() > SORT_CRITERIA_MAX { Err(Fault::Limit("too many criteria of SORT")) } else { Ok(()) }
+        if order.len() > SORT_CRITERIA_MAX { Err(Fault::Limit(Text::CriteriaTooMany)) } else { Ok(()) }
     })?;
     if order.is_empty() {
         return Err(Fault::Syntax("expected at least one criterion of SORT"));
@@ -82,7 +83,7 @@ pub(super) fn cancel_update(c: &mut Cursor<'_>) -> Result<Command, Fault> {
     loop {
         tags.push(c.text()?);
         if tags.len() > CANCEL_TAGS_MAX {
-            return Err(Fault::Limit("too many tags"));
+            return Err(Fault::Limit(Text::TagsTooMany));
         }
         if !c.more()? {
             return Ok(Command::CancelUpdate(tags));
@@ -263,10 +264,10 @@ impl<'a> Keys<'_, 'a> {
     fn key(&mut self, depth: usize) -> Result<Key, Fault> {
         self.count += 1;
         if self.count > SEARCH_KEYS_MAX {
-            return Err(Fault::Limit("too many search keys"));
+            return Err(Fault::Limit(Text::KeysTooMany));
         }
         if depth > SEARCH_DEPTH_MAX {
-            return Err(Fault::Limit("search keys are nested too deeply"));
+            return Err(Fault::Limit(Text::KeysTooDeep));
         }
         match self.cursor.peek() {
             Some(b'(') => self.group(depth),

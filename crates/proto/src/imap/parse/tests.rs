@@ -138,10 +138,7 @@ fn any_state() {
     assert_eq!(parse("UID NOOP", PLAIN), Err(Fault::Unknown));
     assert_eq!(parse("UID", PLAIN), Err(Fault::Unknown));
     let pair = r#" "a" "b""#;
-    assert_eq!(
-        parse(&format!("ID ({})", pair.repeat(31)), PLAIN),
-        Err(Fault::Limit("too many or too long values of ID"))
-    );
+    assert_eq!(parse(&format!("ID ({})", pair.repeat(31)), PLAIN), Err(Fault::Limit(Text::IdTooMuch)));
     refused(&[
         ("NOOP x", "expected the end of the command"),
         ("COMPRESS GZIP", "expected DEFLATE, the only way of compression"),
@@ -256,14 +253,11 @@ fn fetches() {
     let items: Vec<String> = (1..=FETCH_ITEMS_MAX + 1).map(|part| format!("BODY[{part}]")).collect();
     assert_eq!(
         parse(&format!("FETCH 1 ({})", items.join(" ")), PLAIN),
-        Err(Fault::Limit("too many data items"))
+        Err(Fault::Limit(Text::ItemsTooMany))
     );
     assert!(parse(&format!("FETCH 1 ({})", items[1..].join(" ")), PLAIN).is_ok());
     let deep = vec!["1"; PART_LEVELS_MAX + 1].join(".");
-    assert_eq!(
-        parse(&format!("FETCH 1 BODY[{deep}]"), PLAIN),
-        Err(Fault::Limit("a part number has too many levels"))
-    );
+    assert_eq!(parse(&format!("FETCH 1 BODY[{deep}]"), PLAIN), Err(Fault::Limit(Text::PartTooDeep)));
     assert!(parse(&format!("FETCH 1 BODY[{}]", &deep[2..]), PLAIN).is_ok());
 }
 
@@ -313,10 +307,7 @@ fn stores_and_copies() {
     ]);
     let keyword = "k".repeat(KEYWORD_BYTES_MAX);
     assert!(parse(&format!("STORE 1 FLAGS {keyword}"), PLAIN).is_ok());
-    assert_eq!(
-        parse(&format!("STORE 1 FLAGS {keyword}k"), PLAIN),
-        Err(Fault::Limit("a keyword is too long"))
-    );
+    assert_eq!(parse(&format!("STORE 1 FLAGS {keyword}k"), PLAIN), Err(Fault::Limit(Text::KeywordTooLong)));
 }
 
 #[test]
@@ -472,11 +463,11 @@ fn charsets() {
 fn bounds_of_a_search() {
     let many = |keys: usize| parse(&format!("SEARCH{}", " SEEN".repeat(keys)), PLAIN);
     assert!(many(SEARCH_KEYS_MAX).is_ok());
-    assert_eq!(many(SEARCH_KEYS_MAX + 1), Err(Fault::Limit("too many search keys")));
+    assert_eq!(many(SEARCH_KEYS_MAX + 1), Err(Fault::Limit(Text::KeysTooMany)));
     for (open, close) in [("(", ")"), ("NOT ", ""), ("FUZZY ", ""), ("OR ALL ", "")] {
         let deep = |n: usize| parse(&format!("SEARCH {}SEEN{}", open.repeat(n), close.repeat(n)), PLAIN);
         assert!(deep(SEARCH_DEPTH_MAX).is_ok(), "{open}");
-        let fault = Fault::Limit("search keys are nested too deeply");
+        let fault = Fault::Limit(Text::KeysTooDeep);
         assert_eq!(deep(SEARCH_DEPTH_MAX + 1), Err(fault.clone()), "{open}");
         if open.len() == 1 {
             assert_eq!(deep(100_000), Err(fault));

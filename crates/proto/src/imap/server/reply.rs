@@ -129,24 +129,17 @@ impl Server {
     /// What the parser says of a command.
     pub(super) fn refuse_fault<'a>(&mut self, fault: &Fault) -> Option<Event<'a>> {
         match *fault {
-            Fault::Syntax(detail) => {
-                let words = self.detail(detail, Text::Malformed);
-                self.refuse_syntax(words)
+            // Details are English: RFC 5255 3.2, see `imap::language`.
+            Fault::Syntax(detail) if self.language == Language::default() => {
+                self.refuse_syntax(Words::Ready(detail.into()))
             }
+            Fault::Syntax(_) => self.refuse_syntax(Text::Malformed),
             Fault::Tag => self.refuse_syntax(Text::NoTag),
             Fault::Unknown => self.refuse_syntax(Common::Unknown),
             Fault::Charset => self.refuse(None, Condition::No, Some(Code::BadCharset), Text::Charset),
             Fault::Event => self.refuse(None, Condition::No, Some(Code::BadEvent), Text::NoEvent),
-            Fault::Limit(detail) => {
-                let words = self.detail(detail, Text::TooMuch);
-                self.refuse(None, Condition::No, Some(Code::Limit), words)
-            }
+            Fault::Limit(text) => self.refuse(None, Condition::No, Some(Code::Limit), text),
         }
-    }
-
-    /// What the parser found, or what there is to say of it in another language than English; see [`crate::imap::language`].
-    fn detail(&self, detail: &'static str, otherwise: Text) -> Words<'static> {
-        if self.language == Language::default() { Words::Ready(detail.into()) } else { otherwise.into() }
     }
 
     /// What was refused has been read away.

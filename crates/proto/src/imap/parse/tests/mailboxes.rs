@@ -77,7 +77,7 @@ fn mailboxes() {
         Err(Fault::Syntax("expected a mailbox name in modified UTF-7 or UTF-8"))
     );
     let long = format!("SELECT {}", "x".repeat(MAILBOX_BYTES_MAX + 1));
-    assert_eq!(parse(&long, PLAIN), Err(Fault::Limit("the name of a mailbox is too long")));
+    assert_eq!(parse(&long, PLAIN), Err(Fault::Limit(Text::MailboxNameTooLong)));
 }
 
 #[test]
@@ -244,31 +244,29 @@ fn notifications() {
 #[test]
 fn bounds_of_lists() {
     let words = |n: usize, word: &str| (0..n).map(|i| format!(" {word}{i}")).collect::<String>();
-    let bound = |most: usize, text: &'static str, command: &dyn Fn(usize) -> String| {
+    let bound = |most: usize, text: Text, command: &dyn Fn(usize) -> String| {
         let fault = parse(&command(most + 1), PLAIN).unwrap_err();
         assert_eq!(fault, Fault::Limit(text), "{}", command(0));
         assert!(parse(&command(most), PLAIN).is_ok(), "{}", command(0));
     };
-    bound(FLAGS_MAX, "too many flags", &|n| format!("STORE 1 FLAGS ({})", words(n, "k")));
-    bound(FLAGS_MAX, "too many flags", &|n| format!("STORE 1 FLAGS{}", words(n, "k")));
-    bound(FIELD_NAMES_MAX, "too many names of header fields", &|n| {
+    bound(FLAGS_MAX, Text::FlagsTooMany, &|n| format!("STORE 1 FLAGS ({})", words(n, "k")));
+    bound(FLAGS_MAX, Text::FlagsTooMany, &|n| format!("STORE 1 FLAGS{}", words(n, "k")));
+    bound(FIELD_NAMES_MAX, Text::FieldsTooMany, &|n| {
         format!("FETCH 1 BODY[HEADER.FIELDS ({})]", words(n, "X-"))
     });
-    bound(TEXTS_MAX, "too many arguments", &|n| format!("LANGUAGE{}", words(n, "x")));
-    bound(LIST_PATTERNS_MAX, "too many patterns", &|n| format!("LIST \"\" ({})", words(n, "p")));
-    bound(METADATA_ENTRIES_MAX, "too many entries", &|n| {
+    bound(TEXTS_MAX, Text::ArgumentsTooMany, &|n| format!("LANGUAGE{}", words(n, "x")));
+    bound(LIST_PATTERNS_MAX, Text::PatternsTooMany, &|n| format!("LIST \"\" ({})", words(n, "p")));
+    bound(METADATA_ENTRIES_MAX, Text::EntriesTooMany, &|n| {
         format!("GETMETADATA a ({})", words(n, "/private/"))
     });
-    bound(FILTER_MAILBOXES_MAX, "too many mailboxes", &|n| {
+    bound(FILTER_MAILBOXES_MAX, Text::FilterTooMany, &|n| {
         format!("NOTIFY SET (mailboxes ({}) NONE)", words(n, "m"))
     });
-    bound(NOTIFY_GROUPS_MAX, "too many event groups", &|n| {
+    bound(NOTIFY_GROUPS_MAX, Text::EventGroupsTooMany, &|n| {
         format!("NOTIFY SET{}", " (personal NONE)".repeat(n))
     });
-    bound(METADATA_NAME_BYTES_MAX, "the name of an entry is too long", &|n| {
+    bound(METADATA_NAME_BYTES_MAX, Text::EntryNameTooLong, &|n| {
         format!("GETMETADATA a /private/{}", "x".repeat(n.saturating_sub(9)))
     });
-    bound(ID_VALUE_BYTES_MAX, "too many or too long values of ID", &|n| {
-        format!("ID (\"name\" \"{}\")", "x".repeat(n))
-    });
+    bound(ID_VALUE_BYTES_MAX, Text::IdTooMuch, &|n| format!("ID (\"name\" \"{}\")", "x".repeat(n)));
 }
