@@ -15,6 +15,7 @@ use proto::imap::server::{Enabled, Server};
 use proto::imap::set::Set;
 use proto::language::Language;
 use proto::machine::Machine;
+use std::ops::Range;
 use std::sync::Arc;
 use store::account::{Flags, MessageRow, View};
 
@@ -38,10 +39,19 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    fn has(&self, row: &MessageRow) -> bool {
-        let found = self.flags.binary_search_by_key(&row.uid, |(uid, _)| *uid);
-        found.is_ok_and(|at| self.flags[at].1 == row.flags)
+    /// Tells of messages, by ascending UID, whether they are as the client knows.
+    fn judge(&self) -> impl FnMut(&MessageRow) -> bool + '_ {
+        let mut rest = self.flags.iter().peekable();
+        move |row| {
+            while rest.next_if(|(uid, _)| *uid < row.uid).is_some() {}
+            rest.peek().is_some_and(|(uid, flags)| (*uid, *flags) == (row.uid, row.flags))
+        }
     }
+}
+
+/// Ranges of numbers that follow each other, of ascending ones.
+fn runs(numbers: &[u32]) -> impl Iterator<Item = Range<u32>> + '_ {
+    numbers.chunk_by(|a, b| a + 1 == *b).map(|run| run[0]..run[0] + run.len() as u32)
 }
 
 /// How this connection is told of messages.
@@ -199,8 +209,8 @@ pub(crate) async fn tell(
     let before = std::mem::replace(&mut selected.told, now.clone());
     let keywords = now.mailbox.keywords.clone();
     let is_guest = selected.account.is_guests();
-    for seq in changed {
-        let Some(row) = now.row(seq) else { continue };
+    let mut is_known = known.judge();
+    for (seq, row) in runs(&changed).flat_map(|run| now.rows(run)) {
         if is_guest && !style.modseq && flags_in(&before, row.uid) == Some(row.flags) {
             // What the owner has seen is not shown to guests; that something changed shows in the MODSEQ alone.
             continue;
@@ -208,7 +218,7 @@ pub(crate) async fn tell(
         // A message that waits to be announced has no number yet.
         let seq = if moves { Some(seq) } else { numbers.seq(row.uid) };
         let Some(seq) = seq else { continue };
-        match known.has(&row) {
+        match is_known(&row) {
             true if known.modseq => style.line(seq, &row, false, &keywords, s.machine.output()),
             true => {}
             false => style.line(seq, &row, true, &keywords, s.machine.output()),

@@ -165,6 +165,7 @@ fn expected(
             bits |= 1u64.checked_shl(Flags::KEYWORD_FIRST + at as u32).unwrap_or(0);
         }
     }
+    known.flags.reserve_exact(seqs.iter().map(Range::len).sum());
     for range in seqs {
         for (_, row) in rows(&selected.view, &selected.told, range.clone()) {
             if modified.binary_search(&row.uid).is_ok() {
