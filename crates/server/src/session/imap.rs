@@ -179,7 +179,7 @@ impl ImapSession {
                 let account = self.app.store.account(who.account());
                 let text = self.machine.tongue().say(Text::LoggedInAs, &[who.address()]);
                 self.user = Some(Box::new(User { who, account, selected: None, watch: None, notify: None }));
-                self.machine.logged_in(&text);
+                self.machine.logged_in(text);
             }
             Login::Denied(denied, text) => self.machine.login_failed(Code::of_denied(denied), text),
             Login::Failed(failure) => {

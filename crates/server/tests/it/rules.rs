@@ -64,6 +64,11 @@ async fn a_port_that_the_domain_has_closed_is_refused_after_the_password_and_not
     assert!(wrong.text.contains("Wrong user name or password"), "{}", wrong.text);
     let told = format!("set up IMAP with port {} with SSL/TLS", open.port);
     assert!(right.text.contains(&told), "{}", right.text);
+    let mut reader = Reader::open(&house, "pop3s").await;
+    assert!(reader.ask("LANG de").await.ok);
+    let right = reader.login(ANN, "ann-pass").await;
+    let told = format!("im Mailprogramm IMAP mit Port {} mit SSL/TLS einrichten", open.port);
+    assert!(right.code.as_deref() == Some("AUTH") && right.text.contains(&told), "{right:?}");
     let mut mailer = Mailer::open(&house, "submissions").await;
     assert_eq!(mailer.plain(ANN, "wrong").await.code, 535);
     let right = mailer.plain(ANN, "ann-pass").await;
@@ -95,6 +100,10 @@ async fn a_mechanism_that_the_domain_has_turned_off_is_refused() {
     imap.until("\r\n").await;
     let answer = ask(&mut imap, &[&format!("a LOGIN {ANN} ann-pass")]).await;
     assert!(answer.contains("a NO [AUTHORIZATIONFAILED] This way to log in is off"), "{answer}");
+    imap.say(b"b LANGUAGE fr\r\n").await;
+    imap.until("b OK la langue est le français\r\n").await;
+    let answer = ask(&mut imap, &[&format!("c LOGIN {ANN} ann-pass")]).await;
+    assert!(answer.contains("c NO [AUTHORIZATIONFAILED] Ce mode de connexion est coupé"), "{answer}");
     let facts = house.facts(Some(ANN)).await;
     assert!(facts.contains(&"refused: mechanism, submission implicit PLAIN".to_owned()), "{facts:?}");
     // A host that lies in the other domain narrows the offer to what that one has.

@@ -114,12 +114,6 @@ impl From<String> for Words<'_> {
     }
 }
 
-impl<'a> From<&'a String> for Words<'a> {
-    fn from(text: &'a String) -> Self {
-        Words::Ready(Cow::Borrowed(text))
-    }
-}
-
 /// The tags that LANGUAGE lists; a connection begins with the first, `i-default` (RFC 5255 3.1).
 pub fn tags() -> impl Iterator<Item = &'static str> {
     std::iter::once(DEFAULT_TAG).chain(LANGUAGES.map(|(tag, _)| tag))
