@@ -12,14 +12,25 @@ use proto::message::surrogate::Surrogate;
 use store::account::{Account, DetailRef, View};
 use store::blob::Bodies;
 
-/// Messages that one session looks at.
-const MESSAGES_MAX: usize = 20_000;
 /// Messages whose details are read together.
 const BATCH: usize = 256;
-/// Octets of bodies that one session reads.
-const READ_BYTES_MAX: u64 = 32 << 20;
-/// Messages of one maildrop that are remembered to differ.
-const DIFFERENT_MAX: usize = 4096;
+
+/// Every limit, with its default in `Default`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Messages that one session looks at (default 20,000).
+    messages_max: usize,
+    /// Octets of bodies that one session reads (default 32 MiB).
+    read_bytes_max: u64,
+    /// Messages of one maildrop that are remembered to differ (default 4096).
+    different_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { messages_max: 20_000, read_bytes_max: 32 << 20, different_max: 4096 }
+    }
+}
 
 /// What is known of a maildrop. Cheap to keep: messages that are as long as they are kept are not in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,19 +61,20 @@ impl Sizes {
         account: &Account,
         view: &View,
         bodies: &Bodies,
+        limits: Limits,
     ) -> Result<(), store::Error> {
         if self.uid_validity != view.mailbox.uid_validity {
             *self = Sizes { uid_validity: view.mailbox.uid_validity, ..Sizes::default() };
         }
         let new = view.rows(view.seqs(self.upto.saturating_add(1), u32::MAX));
-        let uids: Vec<u32> = new.map(|(_, row)| row.uid).take(MESSAGES_MAX).collect();
-        let mut left = READ_BYTES_MAX;
+        let uids: Vec<u32> = new.map(|(_, row)| row.uid).take(limits.messages_max).collect();
+        let mut left = limits.read_bytes_max;
         for batch in uids.chunks(BATCH) {
             let details = account.details(view.mailbox.id, batch.to_vec()).await?;
             for detail in details.iter() {
                 let detail = detail?;
                 if let Some(end) = end_of_headers(&detail) {
-                    if end > left || self.different.len() >= DIFFERENT_MAX {
+                    if end > left || self.different.len() >= limits.different_max {
                         return Ok(());
                     }
                     left -= end;
@@ -105,4 +117,81 @@ async fn measure(detail: &DetailRef<'_>, end: u64, bodies: &Bodies) -> Result<u6
     }
     surrogate.end(&mut count);
     Ok(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::proof::AccountId;
+    use store::account::{Delivery, Flags, INBOX};
+    use store::system::directory::{AccountRecord, Credentials, Domain};
+    use store::{Options, Store};
+
+    const LETTER: &str = "Subject: Gr\u{fc}\u{df}e\r\n\r\nText.\r\n";
+    const SENT: u64 = "Subject: =?UTF-8?B?R3LDvMOfZQ==?=\r\n\r\nText.\r\n".len() as u64;
+
+    /// Three messages with a header in UTF-8.
+    async fn filled(store: &Store) -> Account {
+        let record = AccountRecord {
+            id: AccountId(0),
+            address: "ann@example.test".to_owned(),
+            name: String::new(),
+            enabled: true,
+            quota_bytes: None,
+            quota_messages: None,
+            created: 0,
+        };
+        let directory = store.directory();
+        directory.put_domain(Domain::named("example.test"), false).await.unwrap();
+        let nobody = Credentials { salt: Vec::new(), iterations: 4096, generation: 0, list: Vec::new() };
+        let id = directory.add_account(record, nobody).await.unwrap();
+        let account = store.account(id);
+        let mut writer = store.bodies().writer();
+        writer.write(LETTER.as_bytes()).await.unwrap();
+        let body = writer.finish().await.unwrap();
+        for _ in 0..3 {
+            let delivery = Delivery {
+                mailbox: INBOX.to_owned(),
+                prefix: Vec::new(),
+                body: body.clone(),
+                header_bytes: 0,
+                flags: Flags::default(),
+                keywords: Vec::new(),
+                gist: Vec::new(),
+                received: 1,
+                saved: 1,
+                token: None,
+                quota: false,
+            };
+            account.deliver(delivery).await.unwrap();
+        }
+        account
+    }
+
+    #[tokio::test]
+    async fn what_is_beyond_a_limit_is_left_to_a_later_session() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), Options::default()).unwrap();
+        let account = filled(&store).await;
+        let view = account.view(INBOX).unwrap().unwrap();
+        let len = LETTER.len() as u64;
+        let all = Limits::default();
+        for limits in [
+            Limits { messages_max: 2, ..all },
+            Limits { read_bytes_max: 2 * len + 1, ..all },
+            Limits { different_max: 2, ..all },
+        ] {
+            let mut sizes = Sizes::default();
+            sizes.learn(&account, &view, store.bodies(), limits).await.unwrap();
+            let told = |sizes: &Sizes| [1, 2, 3].map(|uid| sizes.of(uid, len));
+            assert_eq!(told(&sizes), [SENT, SENT, len], "{limits:?}");
+            sizes.learn(&account, &view, store.bodies(), all).await.unwrap();
+            assert_eq!(told(&sizes), [SENT, SENT, SENT], "{limits:?}");
+            let before = sizes.clone();
+            // Nothing is read again.
+            sizes.learn(&account, &view, store.bodies(), Limits { read_bytes_max: 0, ..all }).await.unwrap();
+            assert_eq!(sizes, before);
+        }
+        store.close().unwrap();
+    }
 }

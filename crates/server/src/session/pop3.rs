@@ -8,7 +8,7 @@ use super::login::{self, Exchange, Login, Place};
 use super::{FLUSH_BYTES, Origin};
 use crate::app::App;
 use crate::facts::{self, Outcome};
-use crate::maildrop::size::Sizes;
+use crate::maildrop::size::{Limits, Sizes};
 use crate::maildrop::{Busy, MaildropLock};
 use net::drive::{End, Next, Session, Wire};
 use proto::language::{Common, Said};
@@ -132,8 +132,9 @@ impl Pop3Session {
             return;
         }
         let mut sizes = drop.lock.sizes();
-        if let Err(error) =
-            Arc::make_mut(&mut sizes).learn(&drop.account, &drop.view, self.app.store.bodies()).await
+        if let Err(error) = Arc::make_mut(&mut sizes)
+            .learn(&drop.account, &drop.view, self.app.store.bodies(), Limits::default())
+            .await
         {
             // Sizes are told as they are kept then.
             tracing::warn!(session = self.origin.id_text(), %error, "cannot find sizes of messages");
