@@ -10,10 +10,10 @@ use super::tail::Id;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// Messages that wait in one mailbox: a search reads so many in some 30 ms.
-const MAILBOX_MESSAGES_MAX: u32 = 512;
-/// And in all together.
-const MESSAGES_MAX: u64 = 16384;
+/// Messages that wait in one mailbox: a search reads so many in some 8 ms.
+const MAILBOX_MESSAGES_MAX: u32 = 128;
+/// And in all together: less than a second's mail.
+const MESSAGES_MAX: u64 = 2048;
 /// Between two looks at how much the processors are wanted.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// The processors are wanted if the thread waits for one longer than this part of the time for which it has one.
