@@ -13,6 +13,15 @@ mod row;
 /// Where `row` and `codec` look for what they are about.
 mod account {
     pub(crate) use store::account::*;
+
+    /// The store has it for itself alone.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub(crate) struct WideChange {
+        pub(crate) modseq: u64,
+        pub(crate) clear: u64,
+        pub(crate) set: u64,
+        pub(crate) uids: Vec<(u32, u32)>,
+    }
 }
 mod blob {
     pub(crate) use store::blob::BodyRef;
@@ -50,7 +59,7 @@ fn records(bytes: &[u8]) -> Result<Vec<store::account::MessageRow>, Error> {
 
 fuzz_target!(|input: &[u8]| {
     let mut input = input;
-    match choice(&mut input) % 17 {
+    match choice(&mut input) % 18 {
         0 => law(input, HeadRow::decode, HeadRow::encode),
         1 => law(input, MailboxRow::decode, MailboxRow::encode),
         2 => law(input, decode_number, |n| encode_number(*n)),
@@ -67,10 +76,11 @@ fuzz_target!(|input: &[u8]| {
         9 => law(input, decode_account, encode_account),
         10 => law(input, decode_credentials, encode_credentials),
         11 => law(input, decode_alias, |(address, targets)| encode_alias(address, targets)),
-        12 => law(input, decode_active, |(segment, good)| encode_active(*segment, *good)),
+        12 => law(input, Settled::decode, Settled::encode),
         13 => law(input, decode_entry, encode_entry),
         14 => law(input, decode_fact, encode_fact),
         15 => law(input, decode_exception, encode_exception),
+        16 => law(input, |b| decode_wide_change(7, b), encode_wide_change),
         _ => law(input, |b| decode_marks(7, b), |marks| encode_marks(7, marks)),
     }
 });
