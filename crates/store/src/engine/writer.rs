@@ -241,8 +241,14 @@ impl Writer {
         let mut moved: HashMap<u64, u64> = HashMap::new();
         let mut failed = Vec::new();
         for (at, request) in group.iter().enumerate() {
-            let Some(expected) = request.expected else { continue };
             let partition = request.partition;
+            let Some(expected) = request.expected else {
+                if request.batch.changes().iter().any(|(key, _)| key == VERSION_KEY) {
+                    // The partition is removed, and its version with it.
+                    moved.insert(partition, 0);
+                }
+                continue;
+            };
             let known = moved.get(&partition).or_else(|| self.versions.get(&partition)).copied();
             match known.map_or_else(|| stored_version(&self.db, column(partition)), Ok) {
                 Ok(found) if found == expected => drop(moved.insert(partition, found + 1)),

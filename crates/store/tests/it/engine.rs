@@ -278,3 +278,40 @@ fn the_log_stays_short_under_load() {
     assert!(longest < 240 << 20, "the log grew to {longest} octets");
     assert_eq!(engine.verify().unwrap(), Vec::<String>::new());
 }
+
+#[test]
+fn a_batch_in_the_group_that_removes_its_partition_conflicts() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Embedded::open(&dir.path().join("e.db")).unwrap();
+    let put = || {
+        let mut batch = Batch::default();
+        batch.put(b"k".to_vec(), b"v".to_vec());
+        batch
+    };
+    // While this is answered, what comes waits, and is one group then.
+    let (begun, wait_begun) = mpsc::channel();
+    let (go, wait_go) = mpsc::channel::<()>();
+    let held = move |result: Result<u64, CommitError>| {
+        begun.send(result.unwrap()).unwrap();
+        wait_go.recv().unwrap();
+    };
+    engine.commit(7, Some(0), put(), Box::new(held));
+    assert_eq!(wait_begun.recv().unwrap(), 1);
+    let mut removal = Batch::default();
+    removal.delete(Vec::new());
+    removal.delete(b"k".to_vec());
+    let (tell, told) = mpsc::channel();
+    for (name, expected, batch) in
+        [("removal", None, removal), ("late", Some(1), put()), ("anew", Some(0), put())]
+    {
+        let tell = tell.clone();
+        engine.commit(7, expected, batch, Box::new(move |result| tell.send((name, result)).unwrap()));
+    }
+    go.send(()).unwrap();
+    let mut answers: BTreeMap<&str, Result<u64, CommitError>> =
+        (0..3).map(|_| told.recv().unwrap()).collect();
+    assert!(matches!(answers.remove("late"), Some(Err(CommitError::Conflict))));
+    assert!(matches!(answers.remove("removal"), Some(Ok(0))));
+    assert!(matches!(answers.remove("anew"), Some(Ok(1))));
+    assert_eq!(engine.snapshot().unwrap().version(7).unwrap(), 1);
+}

@@ -160,3 +160,30 @@ fn a_sync_that_fails_takes_with_it_what_rests_on_it() {
         clean(&Store::open(dir.path(), small()).unwrap());
     });
 }
+
+#[test]
+fn bodies_that_nobody_refers_to_are_written_before_they_are_too_many() {
+    runtime().block_on(async {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), store::Options::default()).unwrap();
+        // The segment is there.
+        let id = people(&store, 1).await[0];
+        begin(&store, id, 1).await.await.unwrap();
+        pause().await;
+        let syncs = store.syncs();
+        let mut last = body(&store, &text(1, 60_000)).await.unwrap();
+        for n in 2..40 {
+            last = body(&store, &text(n, 60_000)).await.unwrap();
+        }
+        // More than two MiB: they do not wait for a commit, which does not come.
+        let written = async {
+            while store.syncs() == syncs {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), written).await.expect("they are written");
+        // The last ones may still wait; a commit takes them with it.
+        store.account(id).deliver(delivery(last.clone())).await.unwrap();
+        assert_eq!(content(&store, &last).await.unwrap(), text(39, 60_000));
+    });
+}
