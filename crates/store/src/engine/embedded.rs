@@ -1,14 +1,16 @@
 //! The embedded engine: one SQLite database as an ordered table of `(account, key) -> value`.
 //!
-//! One thread writes (`writer`). Readers have connections of their own from a pool. Checkpoints: see `checkpoint`.
+//! One thread makes batches durable (`writer`), another puts them into the table (`behind`, `table`). Readers have connections of their own from a pool. Checkpoints: see `checkpoint`.
 
+use super::behind::Behind;
 use super::checkpoint::{self, LOG_PAGES_MAX};
 use super::flush;
 use super::journal::Journal;
+use super::table::{Table, Way};
 use super::writer::{Queue, Request, Writer};
 use super::{Batch, Done, Engine, Pair, Snapshot, Visit, prefix_end};
+use crate::Error;
 use crate::disk::{Disk, Real};
-use crate::{Error, key};
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
@@ -84,7 +86,8 @@ impl std::fmt::Debug for Embedded {
 
 /// An engine that is not at work yet: what the journal has is put into the table first.
 pub(crate) struct Prepared {
-    writer: Writer,
+    pub(super) shared: Arc<Shared>,
+    pub(super) table: Table,
 }
 
 impl Prepared {
@@ -110,18 +113,17 @@ impl Prepared {
             flusher: Mutex::new(false),
             wake_flusher: Condvar::new(),
         });
-        Ok(Prepared { writer: Writer::new(shared, db, disk) })
+        Ok(Prepared { table: Table::new(shared.clone(), db, disk), shared })
     }
 
     /// The value under a key of the system's partition.
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        let mut statement = self.writer.db.prepare_cached(GET)?;
-        Ok(statement.query_row(params![column(key::SYSTEM), key], |row| row.get(0)).optional()?)
+        self.table.get(key)
     }
 
     /// Wakes the engine when there is something for its journal to write.
     pub(crate) fn nudge(&self) -> Arc<dyn Fn() + Send + Sync> {
-        let shared = self.writer.shared.clone();
+        let shared = self.shared.clone();
         Arc::new(move || {
             // Under the lock, so that a writer that has just looked is asleep by now and hears it.
             drop(lock(&shared.queue));
@@ -132,24 +134,29 @@ impl Prepared {
     /// Puts the journal's records into the table and begins to work.
     pub(crate) fn start(
         mut self,
-        journal: Option<Box<dyn Journal>>,
+        mut journal: Option<Box<dyn Journal>>,
         records: &[Vec<u8>],
     ) -> Result<Embedded, Error> {
-        self.writer.journal = journal;
-        if !records.is_empty() {
+        if let Some(journal) = journal.as_mut().filter(|_| !records.is_empty()) {
             tracing::info!(records = records.len(), "what was written ahead is put into the table");
-            self.writer.replay(records)?;
+            self.table.replay(records)?;
+            // With the row that says so, and synced.
+            self.table.commit([], Some(&journal.row()), Way::Past)?;
+            journal.recorded(true);
         }
-        let shared = self.writer.shared.clone();
+        let nudge = self.nudge();
+        let Prepared { shared, table } = self;
+        let behind = Arc::new(Behind::new(table));
+        let writer = Writer::new(shared.clone(), behind.clone(), journal);
         let (for_checkpoints, for_flushes) = (shared.clone(), shared.clone());
+        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            std::thread::Builder::new().name(name.to_owned()).spawn(run)
+        };
         let threads = vec![
-            std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || self.writer.run())?,
-            std::thread::Builder::new()
-                .name("store-checkpoint".to_owned())
-                .spawn(move || checkpoint::run(&for_checkpoints))?,
-            std::thread::Builder::new()
-                .name("store-flush".to_owned())
-                .spawn(move || flush::run(&for_flushes))?,
+            spawn("store-writer", Box::new(move || writer.run()))?,
+            spawn("store-table", Box::new(move || behind.run(&*nudge)))?,
+            spawn("store-checkpoint", Box::new(move || checkpoint::run(&for_checkpoints)))?,
+            spawn("store-flush", Box::new(move || flush::run(&for_flushes)))?,
         ];
         Ok(Embedded { shared, threads: Mutex::new(threads) })
     }
@@ -165,7 +172,7 @@ impl Embedded {
     pub fn open_limited(path: &Path, pages_max: Option<u32>) -> Result<Embedded, Error> {
         let prepared = Prepared::open(path, Arc::new(Real))?;
         if let Some(pages) = pages_max {
-            prepared.writer.db.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+            prepared.table.limit(u64::from(pages))?;
         }
         prepared.start(None, &[])
     }
@@ -230,10 +237,12 @@ impl Engine for Embedded {
             return Ok(());
         }
         let mine = std::thread::current().id();
-        for thread in threads {
-            // The last handle may be dropped by a callback on the writer itself, which cannot wait for itself.
-            if thread.thread().id() != mine && thread.join().is_err() {
-                tracing::error!("a thread of the engine panicked");
+        // The last handle may be dropped by a callback on one of them, which cannot wait for itself, nor for one that waits for it.
+        if threads.iter().all(|thread| thread.thread().id() != mine) {
+            for thread in threads {
+                if thread.join().is_err() {
+                    tracing::error!("a thread of the engine panicked");
+                }
             }
         }
         self.shared.closed.store(true, Ordering::SeqCst);
@@ -308,13 +317,13 @@ pub(super) fn column(partition: u64) -> i64 {
 }
 
 /// A connection from the pool; goes back when dropped.
-struct Reader {
+pub(super) struct Reader {
     shared: Arc<Shared>,
     connection: Option<Connection>,
 }
 
 impl Reader {
-    fn take(shared: &Arc<Shared>) -> Result<Reader, Error> {
+    pub(super) fn take(shared: &Arc<Shared>) -> Result<Reader, Error> {
         if shared.closed.load(Ordering::Relaxed) {
             return Err(Error::Closed);
         }
@@ -421,7 +430,7 @@ impl From<rusqlite::Error> for Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::writer::{DELETE, PUT};
+    use super::super::table::{DELETE, PUT};
     use super::*;
     use rusqlite::StatementStatus;
 

@@ -12,7 +12,7 @@ use super::{Batch, VERSION_KEY};
 use crate::Error;
 use crate::codec::{Put, Take};
 
-/// See above. Used by the one thread that writes.
+/// See above. Used by the one thread that makes batches durable.
 pub(crate) trait Journal: Send {
     /// True if something of its own waits to be made durable.
     fn is_due(&self) -> bool;
@@ -35,7 +35,7 @@ pub(crate) trait Journal: Send {
     /// True if so much was written since the row was recorded that it is worth recording again.
     fn is_row_due(&self) -> bool;
 
-    /// The row of now is in the table, together with all records; `durable` there, so that no record is needed any more.
+    /// The row of now goes into the table behind all records; `durable`: it is there and synced, so that no record is needed any more.
     fn recorded(&mut self, durable: bool);
 
     /// Nothing is written any more, and everything is settled.

@@ -22,10 +22,12 @@
 //!
 //! Not here: what keys and values mean.
 
+mod behind;
 mod checkpoint;
 mod embedded;
 mod flush;
 pub(crate) mod journal;
+mod table;
 mod writer;
 
 pub use embedded::Embedded;

@@ -1,23 +1,18 @@
-//! The one thread that writes. It takes all batches that wait, of all partitions, makes them durable in the journal (`journal`), with one
-//! sync, and commits them in one transaction that is not synced: a hundred deliveries share one sync. What is large, or comes while the
-//! journal fails, goes past it: then the transaction is synced. There is
-//! no savepoint for each batch, which would copy every page that it touches:
-//! conflicts are seen before anything is written, and if a statement or the commit
-//! fails, the whole group is rolled back and each batch is tried by itself, so that a
-//! bad one spoils no other. Versions are remembered; nobody else writes
-//! (`lock` sees to it).
+//! The one thread that writes. It takes all batches that wait, of all partitions, makes them durable in the journal (`journal`) with one
+//! sync, and hands them to the thread that puts them into the table (`behind`), in a transaction that is not synced: a hundred deliveries
+//! share one sync, and their rows are written while the next are synced. What is large, or comes while the journal fails, goes past it: then
+//! the table has to have all that came before, and the transaction is synced.
+//!
+//! Conflicts are seen before anything is written. If a statement or a commit fails, nothing of what shared the transaction is there, and each
+//! batch is tried by itself, so that a bad one spoils no other. Versions are remembered; nobody else writes (`lock` sees to it).
 
-use super::checkpoint::LOG_PAGES_MAX;
-use super::embedded::{GET, Shared, WAL_PAGES, column, lock};
-use super::flush;
+use super::behind::{Behind, Failure, Job};
+use super::embedded::{Reader, Shared, lock};
 use super::journal::{self, Journal, RECORD_BYTES_MAX};
-use super::{Batch, CommitError, Done, VERSION_KEY, decode_version};
-use crate::disk::Disk;
-use crate::{Error, key};
-use rusqlite::wal::CheckpointMode;
-use rusqlite::{Connection, OptionalExtension, params};
+use super::table::Way;
+use super::{Batch, CommitError, Done, Snapshot, VERSION_KEY};
+use crate::Error;
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 /// Batches and octets in one transaction.
@@ -25,12 +20,6 @@ const GROUP_BATCHES_MAX: usize = 2048;
 const GROUP_BYTES_MAX: usize = 16 << 20;
 /// Versions remembered; past this the memory starts afresh.
 const VERSIONS_MAX: usize = 1 << 16;
-
-pub(super) const PUT: &str = "REPLACE INTO kv(account,key,value) VALUES(?1,?2,?3)";
-pub(super) const DELETE: &str = "DELETE FROM kv WHERE account=?1 AND key=?2";
-/// Whether transactions from now on are synced.
-const SYNC: &str = "PRAGMA synchronous=FULL";
-const NO_SYNC: &str = "PRAGMA synchronous=NORMAL";
 
 /// A batch that waits.
 pub(super) struct Request {
@@ -42,7 +31,7 @@ pub(super) struct Request {
 
 impl Request {
     /// The version that it gives its partition.
-    fn version(&self) -> Option<u64> {
+    pub(super) fn version(&self) -> Option<u64> {
         self.expected.map(|expected| expected + 1)
     }
 }
@@ -72,50 +61,29 @@ impl Queue {
     }
 }
 
+/// Partitions and what their versions are.
+type Versions = HashMap<u64, u64>;
+
 /// See above.
 pub(super) struct Writer {
-    pub(super) shared: Arc<Shared>,
-    pub(super) db: Connection,
-    disk: Arc<dyn Disk>,
-    versions: HashMap<u64, u64>,
-    pub(super) journal: Option<Box<dyn Journal>>,
+    shared: Arc<Shared>,
+    behind: Arc<Behind>,
+    /// Of partitions on their way into the table all are here.
+    versions: Versions,
+    journal: Option<Box<dyn Journal>>,
     /// A record was written whose batches are not all in the table, because it failed: the next commit goes past the journal,
     /// so that this record is not needed, and does not count, any more.
     unsettled: bool,
-    /// What the connection was set to.
-    way: Option<Way>,
-    /// Pages of the log that were written or are about to be.
-    flushed: u64,
-}
-
-/// How a group becomes durable.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// It is in the journal.
-    Ahead,
-    /// By the table's own sync.
-    Past,
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, db: Connection, disk: Arc<dyn Disk>) -> Writer {
-        Writer {
-            shared,
-            db,
-            disk,
-            versions: HashMap::new(),
-            journal: None,
-            unsettled: false,
-            way: None,
-            flushed: 0,
-        }
+    pub(super) fn new(shared: Arc<Shared>, behind: Arc<Behind>, journal: Option<Box<dyn Journal>>) -> Writer {
+        Writer { shared, behind, versions: HashMap::new(), journal, unsettled: false }
     }
 
     pub(super) fn run(mut self) {
         while let Some(group) = self.next_group() {
-            if self.shared.finish_log.swap(false, Ordering::Relaxed) {
-                self.finish_log();
-            }
+            self.mend();
             self.commit_group(group);
         }
         self.end();
@@ -123,13 +91,12 @@ impl Writer {
 
     /// Settles all, and copies the whole log.
     fn end(&mut self) {
+        self.mend();
         let settled = match self.journal.is_some() {
-            true => self.try_group(&[], Way::Past).map(drop),
+            true => self.past(&[]),
             false => Ok(()),
         };
-        if let Err(error) = self.db.wal_checkpoint_v2(None::<&str>, CheckpointMode::TRUNCATE) {
-            tracing::warn!(%error, "the last checkpoint failed; the log is replayed at the next start");
-        }
+        self.behind.table().end();
         match (settled, &mut self.journal) {
             (Ok(()), Some(journal)) => journal.close(),
             (Err(error), _) => tracing::warn!(%error, "the journal is replayed at the next start"),
@@ -137,22 +104,11 @@ impl Writer {
         }
     }
 
-    /// Nobody else writes: unless a reader holds an old state, all of the log is copied, and the next
-    /// commit begins it anew.
-    fn finish_log(&self) {
-        match self.db.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE) {
-            Ok((in_log, done)) if in_log == done => {
-                self.shared.checkpoint_at.store(LOG_PAGES_MAX, Ordering::Relaxed);
-            }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "a checkpoint failed; it is tried again"),
-        }
-    }
-
     /// Waits for batches, or for what the journal has to write, and takes as many as go into one transaction. `None`: the engine closes.
     fn next_group(&self) -> Option<Vec<Request>> {
         let mut queue = lock(&self.shared.queue);
-        while queue.waiting.is_empty() && !self.journal.as_ref().is_some_and(|journal| journal.is_due()) {
+        let is_due = || self.journal.as_ref().is_some_and(|journal| journal.is_due());
+        while queue.waiting.is_empty() && !is_due() && !self.behind.has_failed() {
             if queue.closing {
                 return None;
             }
@@ -162,71 +118,116 @@ impl Writer {
     }
 
     fn commit_group(&mut self, group: Vec<Request>) {
-        let wanted = self.shared.pages_wanted.swap(0, Ordering::SeqCst);
-        if wanted != 0 {
-            drop(self.db.pragma_update_and_check(None, "max_page_count", wanted as i64, |_| Ok(())));
-        }
         if self.journal.as_ref().is_some_and(|journal| journal.wants_file()) {
             self.begin_file();
         }
-        let group = self.acceptable(group);
-        let way = self.write_ahead(&group);
-        let group = refuse_unless(group, Batch::kept);
-        match self.try_group(&group, way) {
-            Ok(versions) => answer(group, &versions),
-            Err(error) => self.one_by_one(group, way, &error),
+        let (group, moved) = self.acceptable(group);
+        match self.write_ahead(&group) {
+            Way::Ahead => self.hand_over(group, moved),
+            Way::Past => {
+                let group = refuse_unless(group, Batch::kept);
+                self.settle();
+                self.commit_past(group);
+            }
         }
         if self.versions.len() > VERSIONS_MAX {
+            self.settle();
             self.versions.clear();
         }
-        self.shared.commits.fetch_add(1, Ordering::Relaxed);
-        let pages = WAL_PAGES.get();
-        self.flush_log(way, pages);
-        self.shared.wal_pages.store(pages, Ordering::Relaxed);
-        if pages >= self.shared.checkpoint_at.load(Ordering::Relaxed) {
-            self.shared.wake_checkpointer.notify_one();
+    }
+
+    /// The group, which may be empty, is in the journal.
+    fn hand_over(&mut self, group: Vec<Request>, moved: Versions) {
+        self.versions.extend(moved);
+        // Whoever finds this row in the table finds there all that was committed before it.
+        let row = self.journal.as_mut().filter(|journal| journal.is_row_due()).map(|journal| {
+            let row = journal.row();
+            journal.recorded(false);
+            row
+        });
+        if !group.is_empty() || row.is_some() {
+            self.behind.push(Job { group, row });
         }
     }
 
-    /// Has the log written when enough of it waits.
-    fn flush_log(&mut self, way: Way, pages: u64) {
-        if pages < self.flushed {
-            // It began anew.
-            self.flushed = 0;
+    /// Waits until the table has all that is in the journal, as far as it can be had.
+    fn settle(&mut self) {
+        self.behind.wait();
+        self.mend();
+    }
+
+    /// Tries what the table did not take once more, each by itself.
+    fn mend(&mut self) {
+        if !self.behind.has_failed() {
+            return;
         }
-        if way == Way::Past {
-            self.flushed = pages;
-        } else if pages - self.flushed >= flush::PAGES_MAX {
-            self.flushed = pages;
-            self.shared.flush.store(true, Ordering::Relaxed);
-            self.shared.wake_flusher.notify_one();
+        let Some(Failure { error, group }) = self.behind.failure() else { return };
+        self.unsettled = true;
+        self.versions.clear();
+        self.one_by_one(group, &error);
+    }
+
+    /// Commits a group with the table's own sync.
+    fn commit_past(&mut self, group: Vec<Request>) {
+        // What came before may have failed since they were looked at.
+        let (group, moved) = self.acceptable(group);
+        match self.past(&group) {
+            Ok(()) => {
+                self.versions.extend(moved);
+                answer(group);
+            }
+            Err(error) => self.one_by_one(group, &error),
         }
     }
 
-    /// After a group has failed.
-    fn one_by_one(&mut self, group: Vec<Request>, way: Way, error: &Error) {
+    /// After a group has failed; nothing is on its way into the table.
+    fn one_by_one(&mut self, group: Vec<Request>, error: &Error) {
         tracing::warn!(%error, batches = group.len(), "a commit failed; trying each batch by itself");
-        self.unsettled |= way == Way::Ahead;
-        let alone = group.len() == 1;
+        if group.len() == 1 {
+            refuse(group, error);
+            return;
+        }
         for request in group {
             // One that failed may be what a later one expects.
-            let one = self.acceptable(vec![request]);
-            let outcome = if alone { Err(error.again()) } else { self.try_group(&one, way) };
-            match outcome {
-                Ok(versions) => answer(one, &versions),
+            let (one, moved) = self.acceptable(vec![request]);
+            if one.is_empty() {
+                continue;
+            }
+            match self.past(&one) {
+                Ok(()) => {
+                    self.versions.extend(moved);
+                    answer(one);
+                }
                 Err(error) => refuse(one, &error),
             }
         }
     }
 
+    /// Puts a group into the table, synced, with all that the journal has. Nothing is on its way there.
+    fn past(&mut self, group: &[Request]) -> Result<(), Error> {
+        let row = self.journal.as_ref().map(|journal| journal.row());
+        let outcome = self.behind.table().commit(group, row.as_ref(), Way::Past);
+        match &outcome {
+            Ok(()) => {
+                self.unsettled = false;
+                if let Some(journal) = &mut self.journal {
+                    journal.recorded(true);
+                }
+            }
+            Err(_) => self.versions.clear(),
+        }
+        outcome
+    }
+
     /// The journal goes on in a new file, which the table has to know first.
     fn begin_file(&mut self) {
+        self.settle();
         let Some(journal) = &mut self.journal else { return };
         // Who waits for it was told.
         if journal.begin().is_err() {
             return;
         }
-        if let Err(error) = self.try_group(&[], Way::Past)
+        if let Err(error) = self.past(&[])
             && let Some(journal) = &mut self.journal
         {
             tracing::warn!(%error, "a new segment cannot be recorded");
@@ -234,11 +235,10 @@ impl Writer {
         }
     }
 
-    /// Answers those that conflict or rest on a broken pledge; the others, with their versions.
-    fn acceptable(&mut self, group: Vec<Request>) -> Vec<Request> {
+    /// Answers those that conflict or rest on a broken pledge; the others, and what their partitions' versions become.
+    fn acceptable(&mut self, group: Vec<Request>) -> (Vec<Request>, Versions) {
         let mut group = refuse_unless(group, Batch::standing);
-        // A partition's version within this group.
-        let mut moved: HashMap<u64, u64> = HashMap::new();
+        let mut moved = Versions::new();
         let mut failed = Vec::new();
         for (at, request) in group.iter().enumerate() {
             let partition = request.partition;
@@ -250,24 +250,34 @@ impl Writer {
                 continue;
             };
             let known = moved.get(&partition).or_else(|| self.versions.get(&partition)).copied();
-            match known.map_or_else(|| stored_version(&self.db, column(partition)), Ok) {
+            match known.map_or_else(|| self.stored_version(partition), Ok) {
                 Ok(found) if found == expected => drop(moved.insert(partition, found + 1)),
-                Ok(found) => {
-                    self.versions.entry(partition).or_insert(found);
-                    failed.push((at, CommitError::Conflict));
-                }
+                Ok(_) => failed.push((at, CommitError::Conflict)),
                 Err(error) => failed.push((at, CommitError::Store(error))),
             }
+        }
+        if !failed.is_empty() {
+            // Whoever is told of a conflict reads what it conflicts with.
+            self.behind.wait();
         }
         for (at, error) in failed.into_iter().rev() {
             (group.remove(at).done)(Err(error));
         }
-        group
+        (group, moved)
     }
 
-    /// Makes durable what the journal has of its own, and the group with it if that can be.
+    /// Of a partition of which nothing is on its way into the table.
+    fn stored_version(&mut self, partition: u64) -> Result<u64, Error> {
+        let version = Reader::take(&self.shared)?.version(partition)?;
+        self.versions.insert(partition, version);
+        Ok(version)
+    }
+
+    /// Makes durable what the journal has of its own, and the group with it if that can be. `Ahead`: all of it is.
     fn write_ahead(&mut self, group: &[Request]) -> Way {
-        let Some(journal) = &mut self.journal else { return Way::Past };
+        let Some(journal) = &mut self.journal else {
+            return if group.is_empty() { Way::Ahead } else { Way::Past };
+        };
         let bytes: usize = group.iter().map(|request| request.batch.bytes()).sum();
         let record = (!self.unsettled && !group.is_empty() && bytes <= RECORD_BYTES_MAX).then(|| {
             let mut record = journal::Writing::default();
@@ -277,116 +287,19 @@ impl Writer {
             record.done()
         });
         match journal.write(record.as_deref()) {
-            Ok(true) => Way::Ahead,
-            Ok(false) => Way::Past,
+            Ok(written) if written || group.is_empty() => Way::Ahead,
+            Ok(_) => Way::Past,
             Err(error) => {
                 tracing::warn!(%error, "the journal cannot be written");
                 Way::Past
             }
         }
     }
+}
 
-    /// Puts a group into the table; the new versions. On an error nothing of it is there.
-    fn try_group(&mut self, group: &[Request], way: Way) -> Result<Vec<u64>, Error> {
-        let applied = self.apply_group(group, way);
-        match &applied {
-            Ok(_) if way == Way::Past => {
-                self.unsettled = false;
-                self.disk.log_synced(&self.shared.path);
-                if let Some(journal) = &mut self.journal {
-                    journal.recorded(true);
-                }
-            }
-            Ok(_) => {}
-            Err(_) => {
-                self.versions.clear();
-                if !self.db.is_autocommit()
-                    && let Err(error) = self.db.execute_batch("ROLLBACK")
-                {
-                    tracing::error!(%error, "a transaction could not be rolled back");
-                }
-            }
-        }
-        applied
-    }
-
-    fn apply_group(&mut self, group: &[Request], way: Way) -> Result<Vec<u64>, Error> {
-        let row_due = match &self.journal {
-            None if group.is_empty() => return Ok(Vec::new()),
-            None => false,
-            Some(_) if way == Way::Past => true,
-            Some(_) if group.is_empty() => return Ok(Vec::new()),
-            // Whoever reads this row in the table finds there all that was committed before it.
-            Some(journal) => !self.unsettled && journal.is_row_due(),
-        };
-        if self.way != Some(way) {
-            // It takes effect when it is prepared.
-            self.db.execute_batch(if way == Way::Past { SYNC } else { NO_SYNC })?;
-            self.way = Some(way);
-        }
-        self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let versions = self.write(group)?;
-        if let Some(journal) = self.journal.as_ref().filter(|_| row_due) {
-            let (key, value) = journal.row();
-            self.db.prepare_cached(PUT)?.execute(params![column(key::SYSTEM), key, value])?;
-        }
-        self.db.prepare_cached("COMMIT")?.execute([])?;
-        match way {
-            Way::Past => drop(self.shared.syncs.fetch_add(1, Ordering::Relaxed)),
-            Way::Ahead if row_due => {
-                if let Some(journal) = &mut self.journal {
-                    journal.recorded(false);
-                }
-            }
-            Way::Ahead => {}
-        }
-        Ok(versions)
-    }
-
-    /// Writes the rows of `requests`, in the transaction that is open.
-    fn write(&mut self, requests: &[Request]) -> Result<Vec<u64>, Error> {
-        let mut versions = Vec::with_capacity(requests.len());
-        let db = &self.db;
-        let (mut put, mut delete) = (db.prepare_cached(PUT)?, db.prepare_cached(DELETE)?);
-        for request in requests {
-            let account = column(request.partition);
-            match request.version() {
-                Some(version) => {
-                    put.execute(params![account, VERSION_KEY, version.to_be_bytes().as_slice()])?;
-                    self.versions.insert(request.partition, version);
-                }
-                // Such a batch may remove the partition with its version.
-                None => drop(self.versions.remove(&request.partition)),
-            }
-            for (key, value) in request.batch.changes() {
-                match value {
-                    Some(value) => put.execute(params![account, key, value])?,
-                    None => delete.execute(params![account, key])?,
-                };
-            }
-            versions.push(request.version().unwrap_or(0));
-        }
-        Ok(versions)
-    }
-
-    /// Puts the journal's records into the table, synced.
-    pub(super) fn replay(&mut self, records: &[Vec<u8>]) -> Result<(), Error> {
-        self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        {
-            let (mut put, mut delete) = (self.db.prepare_cached(PUT)?, self.db.prepare_cached(DELETE)?);
-            for record in records {
-                journal::replay(record, |partition, key, value| {
-                    match value {
-                        Some(value) => put.execute(params![column(partition), key, value])?,
-                        None => delete.execute(params![column(partition), key])?,
-                    };
-                    Ok(())
-                })?;
-            }
-        }
-        self.db.prepare_cached("COMMIT")?.execute([])?;
-        // With the row that says so, and synced.
-        self.try_group(&[], Way::Past).map(drop)
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.behind.close();
     }
 }
 
@@ -402,9 +315,11 @@ fn refuse_unless(group: Vec<Request>, passes: impl Fn(&Batch) -> Result<(), Erro
     kept
 }
 
-fn answer(group: Vec<Request>, versions: &[u64]) {
-    for (request, version) in group.into_iter().zip(versions) {
-        (request.done)(Ok(*version));
+/// They are committed.
+pub(super) fn answer(group: Vec<Request>) {
+    for request in group {
+        let version = request.version().unwrap_or(0);
+        (request.done)(Ok(version));
     }
 }
 
@@ -412,11 +327,4 @@ fn refuse(group: Vec<Request>, error: &Error) {
     for request in group {
         (request.done)(Err(CommitError::Store(error.again())));
     }
-}
-
-fn stored_version(db: &Connection, account: i64) -> Result<u64, Error> {
-    let mut statement = db.prepare_cached(GET)?;
-    let value: Option<Vec<u8>> =
-        statement.query_row(params![account, VERSION_KEY], |row| row.get(0)).optional()?;
-    value.map_or(Ok(0), |value| decode_version(&value))
 }
