@@ -30,8 +30,6 @@ pub(super) struct TailRow {
     pub(super) row: Option<MessageRow>,
     /// There is a row of it in the engine, possibly an older one.
     pub(super) stored: bool,
-    /// The engine has to be told.
-    pub(super) dirty: bool,
 }
 
 /// A mailbox as a writer holds it: its row and its tail.
@@ -39,6 +37,8 @@ pub(super) struct TailRow {
 pub(super) struct Index {
     pub(super) row: MailboxRow,
     tail: BTreeMap<u32, TailRow>,
+    /// UIDs of tail rows of which the engine has to be told. A row may be gone, and a UID be here twice.
+    dirty: Vec<u32>,
     /// UIDs whose stored tail rows are to be deleted.
     dropped: Vec<u32>,
     /// Ascending; the last `wide_fresh` of them are to be stored.
@@ -49,27 +49,36 @@ pub(super) struct Index {
 impl Index {
     /// A mailbox that is not stored yet.
     pub(super) fn new(row: MailboxRow) -> Index {
-        Index { row, tail: BTreeMap::new(), dropped: Vec::new(), wide: Vec::new(), wide_fresh: 0 }
+        Index::of(row, BTreeMap::new(), Vec::new())
     }
 
     pub(super) fn load(snapshot: &dyn Snapshot, partition: u64, row: MailboxRow) -> Result<Index, Error> {
         let tail = load_tail(snapshot, partition, row.mailbox.id)?
             .into_iter()
-            .map(|(uid, row)| (uid, TailRow { row, stored: true, dirty: false }))
+            .map(|(uid, row)| (uid, TailRow { row, stored: true }))
             .collect();
         let wide = wide::load(snapshot, partition, row.mailbox.id)?;
-        Ok(Index { row, tail, dropped: Vec::new(), wide, wide_fresh: 0 })
+        Ok(Index::of(row, tail, wide))
+    }
+
+    fn of(row: MailboxRow, tail: BTreeMap<u32, TailRow>, wide: Vec<WideChange>) -> Index {
+        Index { row, tail, dirty: Vec::new(), dropped: Vec::new(), wide, wide_fresh: 0 }
+    }
+
+    fn put(&mut self, uid: u32, row: Option<MessageRow>) {
+        let stored = self.tail.get(&uid).is_some_and(|tail| tail.stored);
+        self.tail.insert(uid, TailRow { row, stored });
+        self.dirty.push(uid);
     }
 
     /// A new message; its UID is above all others.
     pub(super) fn append(&mut self, row: MessageRow) {
-        self.tail.insert(row.uid, TailRow { row: Some(row), stored: false, dirty: true });
+        self.put(row.uid, Some(row));
     }
 
     /// A message that exists has changed.
     pub(super) fn set(&mut self, row: MessageRow) {
-        let stored = self.tail.get(&row.uid).is_some_and(|tail| tail.stored);
-        self.tail.insert(row.uid, TailRow { row: Some(row), stored, dirty: true });
+        self.put(row.uid, Some(row));
     }
 
     /// Many messages have changed in the same way. False: that cannot be said in one row.
@@ -88,8 +97,7 @@ impl Index {
     /// Removes a message that exists.
     pub(super) fn remove(&mut self, uid: u32) {
         if uid < self.row.folded_next {
-            let stored = self.tail.get(&uid).is_some_and(|tail| tail.stored);
-            self.tail.insert(uid, TailRow { row: None, stored, dirty: true });
+            self.put(uid, None);
         } else if self.tail.remove(&uid).is_some_and(|tail| tail.stored) {
             self.dropped.push(uid);
         }
@@ -111,9 +119,14 @@ impl Index {
         for uid in self.dropped.drain(..) {
             batch.delete(key::tail(id, uid));
         }
-        for (uid, tail) in self.tail.iter_mut().filter(|(_, tail)| tail.dirty) {
-            batch.put(key::tail(id, *uid), row::encode_tail(tail.row.as_ref()));
-            (tail.dirty, tail.stored) = (false, true);
+        let mut dirty = std::mem::take(&mut self.dirty);
+        dirty.sort_unstable();
+        dirty.dedup();
+        for uid in dirty {
+            if let Some(tail) = self.tail.get_mut(&uid) {
+                batch.put(key::tail(id, uid), row::encode_tail(tail.row.as_ref()));
+                tail.stored = true;
+            }
         }
         let stored = self.wide.len() - std::mem::take(&mut self.wide_fresh);
         for change in &self.wide[stored..] {
@@ -131,6 +144,7 @@ impl Index {
     ) -> Result<(), Error> {
         let id = self.row.mailbox.id;
         let tail = std::mem::take(&mut self.tail);
+        self.dirty.clear();
         for (uid, _) in tail.iter().filter(|(_, tail)| tail.stored) {
             batch.delete(key::tail(id, *uid));
         }

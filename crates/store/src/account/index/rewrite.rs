@@ -58,6 +58,7 @@ impl Index {
         for (uid, _) in std::mem::take(&mut self.tail).iter().filter(|(_, tail)| tail.stored) {
             batch.delete(key::tail(id, *uid));
         }
+        self.dirty.clear();
         self.row.folded_next = self.row.mailbox.uid_next;
         Ok(())
     }
