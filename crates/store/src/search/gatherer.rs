@@ -95,12 +95,17 @@ impl Search {
     ) -> Result<Step, Error> {
         if let Some(tail) = self.tail(account, mailbox) {
             let mut upto = tail.upto();
-            let (told, lacks) = tail.told().take(most);
+            let (told, lacks) = tail.told().take_behind(*upto, most);
             if self.gather_told((account, mailbox), &tail, &mut upto, &told, heard) && !lacks {
                 return Ok(Step { messages: told.len() as u32, more: !tail.told().is_empty() });
             }
         }
-        self.gather_rows(account, mailbox, most, heard)
+        let step = self.gather_rows(account, mailbox, most, heard)?;
+        if let Some(tail) = self.tail(account, mailbox) {
+            let upto = *tail.upto();
+            tail.told().forget(upto);
+        }
+        Ok(step)
     }
 
     /// Puts those in whose details were told. False if the rows have to be looked at instead, because of a gap, or because a body was

@@ -66,12 +66,25 @@ impl Told {
         self.queue.push_back(news);
     }
 
+    /// The same for what comes behind `upto`: where those that wait begin later, they stay, and the rows are looked at up to them.
+    pub(super) fn take_behind(&mut self, upto: u32, most: usize) -> (Vec<News>, bool) {
+        let is_gap = self.queue.front().is_some_and(|first| first.uid > upto.saturating_add(1));
+        if is_gap { (Vec::new(), true) } else { self.take(most) }
+    }
+
     /// The first ones, and whether others are to be looked for in the rows now. What comes later is told again.
-    pub(super) fn take(&mut self, most: usize) -> (Vec<News>, bool) {
+    fn take(&mut self, most: usize) -> (Vec<News>, bool) {
         let some: Vec<News> = self.queue.drain(..self.queue.len().min(most)).collect();
         let lacks = self.queue.is_empty() && (std::mem::take(&mut self.lacks) || some.is_empty());
         self.waiting.fetch_sub(some.iter().map(News::bytes).sum(), Ordering::Relaxed);
         (some, lacks)
+    }
+
+    /// Those up to `upto` were found in the rows.
+    pub(super) fn forget(&mut self, upto: u32) {
+        let known = self.queue.partition_point(|news| news.uid <= upto);
+        let bytes = self.queue.drain(..known).map(|news| news.bytes()).sum();
+        self.waiting.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -115,6 +128,23 @@ mod tests {
         told.tell(Some((12, detail(10))));
         assert_eq!(take(&mut told, 9), (vec![11], true), "one came of which nothing is known");
         assert_eq!(waiting.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn those_behind_a_gap_wait_until_it_is_closed() {
+        let waiting = Waiting::default();
+        let mut told = Told::new(waiting.clone());
+        let behind = |told: &mut Told, upto| {
+            let (some, lacks) = told.take_behind(upto, 2);
+            (some.iter().map(|news| news.uid).collect::<Vec<_>>(), lacks)
+        };
+        (5..10).for_each(|uid| told.tell(Some((uid, detail(10)))));
+        assert_eq!(behind(&mut told, 2), (vec![], true));
+        // Somebody looked.
+        told.forget(5);
+        assert_eq!(behind(&mut told, 5), (vec![6, 7], false));
+        told.forget(20);
+        assert!(told.is_empty() && waiting.load(Ordering::Relaxed) == 0);
     }
 
     #[test]
