@@ -16,9 +16,12 @@
 //!   for `stall_seconds_max`.
 //! * [`Session::ended`] is called exactly once, whatever happened, except when a handler panics.
 
+mod awake;
+
 use crate::pool::Input;
 use crate::stream::{SendError, Stream};
 use crate::tls::{Acceptor, Failure};
+use awake::Awake;
 use proto::hello::{Alert, alert};
 use proto::machine::{Machine, Tick};
 use proto::proof::{How, Security};
@@ -265,6 +268,7 @@ async fn converse<S: Session>(
     let mut shutdown = shutdown.clone();
     let mut input = Input::default();
     let mut timer = Timer::at(session.machine().deadline());
+    let mut awake = Awake::new();
     let mut stopping = false;
     let mut peer_ended = false;
     let mut fresh = !stream.is_secured();
@@ -299,7 +303,7 @@ async fn converse<S: Session>(
         if peer_ended {
             return Pause::End(End::PeerClosed);
         }
-        match next_input(stream, session, &mut input, &mut timer, &mut shutdown, stopping).await {
+        match next_input(stream, session, &mut input, &mut timer, &mut awake, &mut shutdown, stopping).await {
             Woken::Input if std::mem::take(&mut fresh) && begins_tls(&input) => {
                 return Box::pin(refuse_tls(stream, stall)).await;
             }
@@ -436,9 +440,11 @@ async fn next_input<S: Session>(
     session: &mut S,
     input: &mut Input,
     timer: &mut Timer,
+    awake: &mut Awake,
     shutdown: &mut watch::Receiver<bool>,
     stopping: bool,
 ) -> Woken {
+    awake.turn();
     loop {
         // A peer that sends without pause must not keep the thread from others; and
         // `try_read` finds nothing when the task has used up its turn.
@@ -453,6 +459,7 @@ async fn next_input<S: Session>(
             Ok(0) => return Woken::PeerEnded,
             Ok(count) => {
                 input.filled(count);
+                awake.spoken();
                 return Woken::Input;
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -461,6 +468,7 @@ async fn next_input<S: Session>(
         input.release();
         session.machine().output().shrink_to(OUTPUT_BYTES_KEPT);
         let deadline = session.machine().deadline();
+        awake.wait(|| stream.has_input());
         tokio::select! {
             biased;
             ready = stream.readable() => {

@@ -10,6 +10,7 @@
 //! the next flush.
 
 use crate::squeeze::Squeeze;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustls::ServerConnection;
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Write};
@@ -96,6 +97,14 @@ impl Stream {
     /// Waits until the socket may have something to read. Needs no buffer.
     pub(crate) async fn readable(&self) -> io::Result<()> {
         self.tcp.readable().await
+    }
+
+    /// True if the socket has something to read, or an end or an error to tell.
+    pub(crate) fn has_input(&self) -> bool {
+        let mut socket = [PollFd::new(&self.tcp, PollFlags::IN)];
+        // What cannot be asked is left to the wait that follows.
+        rustix::event::poll(&mut socket, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))
+            .is_ok_and(|count| count > 0)
     }
 
     /// Sends all of `output` and empties it; `stall` is the longest wait without any progress.
