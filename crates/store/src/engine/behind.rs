@@ -29,6 +29,8 @@ struct State {
     waiting: Vec<Job>,
     /// Some are being committed.
     busy: bool,
+    /// Somebody waits for `moved`.
+    awaited: bool,
     failure: Option<Failure>,
     closing: bool,
 }
@@ -36,7 +38,10 @@ struct State {
 /// See above.
 pub(super) struct Behind {
     state: Mutex<State>,
-    changed: Condvar,
+    /// There is a job, or the end.
+    wake: Condvar,
+    /// Jobs were taken or are done.
+    moved: Condvar,
     /// There is a failure.
     failed: AtomicBool,
     table: Mutex<Table>,
@@ -44,13 +49,18 @@ pub(super) struct Behind {
 
 impl Behind {
     pub(super) fn new(table: Table) -> Behind {
-        let (state, changed) = (Mutex::default(), Condvar::new());
-        Behind { state, changed, failed: AtomicBool::new(false), table: Mutex::new(table) }
+        let (state, wake, moved) = (Mutex::default(), Condvar::new(), Condvar::new());
+        Behind { state, wake, moved, failed: AtomicBool::new(false), table: Mutex::new(table) }
     }
 
     /// The table. Who wants to write there what comes behind all jobs waits for these first.
     pub(super) fn table(&self) -> MutexGuard<'_, Table> {
         lock(&self.table)
+    }
+
+    /// Waits while more than one job is left: to make more groups durable, and smaller ones, would only take time from the table.
+    pub(super) fn pace(&self) {
+        drop(self.wait_while(|state| state.waiting.len() + usize::from(state.busy) > 1));
     }
 
     pub(super) fn push(&self, job: Job) {
@@ -59,7 +69,7 @@ impl Behind {
         let wake = !state.busy;
         drop(state);
         if wake {
-            self.changed.notify_all();
+            self.wake.notify_one();
         }
     }
 
@@ -74,11 +84,23 @@ impl Behind {
     }
 
     fn idle(&self) -> MutexGuard<'_, State> {
+        self.wait_while(|state| state.busy || !state.waiting.is_empty())
+    }
+
+    fn wait_while(&self, condition: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
         let mut state = lock(&self.state);
-        while state.busy || !state.waiting.is_empty() {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        while condition(&state) {
+            state.awaited = true;
+            state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state
+    }
+
+    /// To wake somebody is a system call, whether or not there is somebody.
+    fn tell_moved(&self, state: &mut State) {
+        if std::mem::take(&mut state.awaited) {
+            self.moved.notify_all();
+        }
     }
 
     /// Waits until no job is left. What failed, in its order; after this jobs are committed again.
@@ -91,7 +113,7 @@ impl Behind {
     /// The thread ends when no job is left.
     pub(super) fn close(&self) {
         lock(&self.state).closing = true;
-        self.changed.notify_all();
+        self.wake.notify_one();
     }
 
     /// Runs until it is closed. `nudge` is called when something has failed.
@@ -102,13 +124,13 @@ impl Behind {
                 if state.closing {
                     return;
                 }
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
             let jobs = std::mem::take(&mut state.waiting);
+            self.tell_moved(&mut state);
             if let Some(failure) = &mut state.failure {
                 failure.group.extend(jobs.into_iter().flat_map(|job| job.group));
-                self.changed.notify_all();
                 continue;
             }
             state.busy = true;
@@ -123,7 +145,7 @@ impl Behind {
                 nudge();
                 state = lock(&self.state);
             }
-            self.changed.notify_all();
+            self.tell_moved(&mut state);
         }
     }
 
@@ -152,12 +174,11 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::atomic::AtomicUsize;
     use std::sync::{Arc, mpsc};
+    use std::time::Duration;
 
     /// Has always room, and counts.
     #[derive(Default)]
     struct Counts {
-        /// Groups, whether or not they were written.
-        groups: AtomicUsize,
         /// Records that are needed.
         records: AtomicUsize,
     }
@@ -175,7 +196,6 @@ mod tests {
         fn give_up(&mut self, _: &Error) {}
         fn write(&mut self, record: Option<&[u8]>) -> Result<bool, Error> {
             self.records.fetch_add(usize::from(record.is_some()), Ordering::SeqCst);
-            self.groups.fetch_add(1, Ordering::SeqCst);
             Ok(record.is_some())
         }
         fn row(&self) -> Pair {
@@ -200,7 +220,7 @@ mod tests {
         batch
     }
 
-    /// Groups pile up behind one that cannot be committed for a while, until the disk is full in the middle of them.
+    /// Each time groups pile up behind one that cannot be committed for a moment, until the disk is full in the middle of them.
     #[test]
     fn what_fails_behind_the_journal_is_tried_again_in_its_order() {
         let dir = tempfile::tempdir().unwrap();
@@ -208,69 +228,67 @@ mod tests {
         let counts = Arc::<Counts>::default();
         let prepared = Prepared::open(&path, Arc::new(Real)).unwrap();
         let engine = prepared.start(Some(Box::new(counts.clone())), &[]).unwrap();
-        engine.set_pages_max(40);
+        engine.set_pages_max(24);
         let (tell, told) = mpsc::channel();
         let commit = |partition: u64, expected: u64, bytes: usize| {
             let tell = tell.clone();
             let done = move |outcome| tell.send((partition, expected, outcome)).unwrap();
             engine.commit(partition, Some(expected), batch(expected % 64, bytes), Box::new(done));
         };
-        commit(9, 0, 1);
-        assert_eq!(told.recv().unwrap().2.unwrap(), 1);
         let other = rusqlite::Connection::open(&path).unwrap();
-        other.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let mut small = 1;
-        for number in 0..20 {
-            for partition in 1..=4 {
-                let groups = counts.groups.load(Ordering::SeqCst);
-                commit(partition, number, BIG);
-                // It takes no room.
-                commit(9, small, 1);
-                small += 1;
-                while counts.groups.load(Ordering::SeqCst) == groups {
-                    std::thread::yield_now();
+        let (mut small, mut versions, mut synced) = (0, [0; 3], 0);
+        for round in 0..8 {
+            let before = engine.syncs();
+            other.execute_batch("BEGIN IMMEDIATE").unwrap();
+            for number in 0..2 {
+                for (partition, version) in (1..).zip(&versions) {
+                    commit(partition, version + number, BIG);
+                    // It takes no room after the first one.
+                    commit(9, small, 1);
+                    small += 1;
+                    std::thread::sleep(Duration::from_millis(1));
                 }
             }
-        }
-        assert!(counts.records.load(Ordering::SeqCst) > 80, "they did not go by the journal");
-        let before = engine.syncs();
-        other.execute_batch("ROLLBACK").unwrap();
-        let mut outcomes = BTreeMap::<u64, Vec<_>>::new();
-        for _ in 0..160 {
-            let (partition, expected, outcome) = told.recv().unwrap();
-            let outcomes = outcomes.entry(partition).or_default();
-            assert_eq!(outcomes.len() as u64 + u64::from(partition == 9), expected, "answers in order");
-            outcomes.push(outcome);
-        }
-        assert!(outcomes[&9].iter().all(Result::is_ok), "what takes no room has to suffer nothing");
-        let mut kept = BTreeMap::new();
-        for partition in 1..=4 {
-            let outcomes = &outcomes[&partition];
-            let good = outcomes.iter().take_while(|outcome| outcome.is_ok()).count();
-            assert!(matches!(outcomes[good], Err(CommitError::Store(Error::DiskFull))));
-            for outcome in &outcomes[good + 1..] {
-                assert!(
-                    matches!(outcome, Err(CommitError::Conflict)),
-                    "{outcome:?} rests on what is not there"
-                );
+            other.execute_batch("ROLLBACK").unwrap();
+            let mut outcomes = BTreeMap::<u64, Vec<_>>::new();
+            for _ in 0..12 {
+                let (partition, expected, outcome) = told.recv().unwrap();
+                outcomes.entry(partition).or_default().push((expected, outcome));
             }
-            kept.insert(partition, good as u64);
+            for (expected, outcome) in outcomes.remove(&9).unwrap() {
+                assert_eq!(outcome.unwrap(), expected + 1, "what takes no room has to suffer nothing");
+            }
+            for (partition, version) in (1..).zip(&mut versions) {
+                let [(first, outcome), (second, next)] = &outcomes[&partition][..] else {
+                    panic!("two answers")
+                };
+                assert_eq!((*first, *second), (*version, *version + 1), "in order");
+                match (outcome, next) {
+                    (Ok(_), Ok(_)) => *version += 2,
+                    (Ok(_), Err(CommitError::Store(Error::DiskFull))) => *version += 1,
+                    (Err(CommitError::Store(Error::DiskFull)), Err(CommitError::Conflict)) => {}
+                    other => panic!("round {round}: {other:?}"),
+                }
+                assert_eq!(engine.snapshot().unwrap().version(partition).unwrap(), *version);
+            }
+            synced += engine.syncs() - before;
         }
-        assert!(engine.syncs() > before, "after a failure nothing rests on the journal");
+        assert!(versions.iter().sum::<u64>() > 6, "{versions:?}: the first rounds found room");
+        assert!(synced > 0, "after a failure nothing rests on the journal");
         engine.set_pages_max(1000);
-        for (partition, good) in &kept {
-            assert_eq!(engine.snapshot().unwrap().version(*partition).unwrap(), *good);
+        for (partition, version) in (1..).zip(versions) {
             for number in 0..20u64 {
-                let found = engine.get(*partition, &number.to_be_bytes()).unwrap();
-                assert_eq!(found.is_some(), number < *good, "{number} of {partition}");
+                let found = engine.get(partition, &number.to_be_bytes()).unwrap();
+                assert_eq!(found.is_some(), number < version, "{number} of {partition}");
             }
-            commit(*partition, *good, BIG);
-            assert_eq!(told.recv().unwrap().2.unwrap(), *good + 1);
         }
-        let before = (engine.syncs(), counts.records.load(Ordering::SeqCst));
-        commit(1, kept[&1] + 1, 1);
-        assert!(told.recv().unwrap().2.is_ok());
-        let after = (engine.syncs(), counts.records.load(Ordering::SeqCst));
-        assert_eq!(after, (before.0, before.1 + 1), "and then it does again");
+        let mut last = (0, 0);
+        for number in 0..2 {
+            last = (engine.syncs(), counts.records.load(Ordering::SeqCst));
+            commit(1, versions[0] + number, BIG);
+            assert!(told.recv().unwrap().2.is_ok());
+        }
+        let now = (engine.syncs(), counts.records.load(Ordering::SeqCst));
+        assert_eq!(now, (last.0, last.1 + 1), "and then it does again");
     }
 }

@@ -106,6 +106,7 @@ impl Writer {
 
     /// Waits for batches, or for what the journal has to write, and takes as many as go into one transaction. `None`: the engine closes.
     fn next_group(&self) -> Option<Vec<Request>> {
+        self.behind.pace();
         let mut queue = lock(&self.shared.queue);
         let is_due = || self.journal.as_ref().is_some_and(|journal| journal.is_due());
         while queue.waiting.is_empty() && !is_due() && !self.behind.has_failed() {
