@@ -33,6 +33,8 @@ struct State {
     awaited: bool,
     failure: Option<Failure>,
     closing: bool,
+    /// The thread is gone, at its end or because it panicked; nobody is waited for or answered any more.
+    ended: bool,
 }
 
 /// See above.
@@ -65,6 +67,9 @@ impl Behind {
 
     pub(super) fn push(&self, job: Job) {
         let mut state = lock(&self.state);
+        if state.ended {
+            return;
+        }
         state.waiting.push(job);
         let wake = !state.busy;
         drop(state);
@@ -118,6 +123,7 @@ impl Behind {
 
     /// Runs until it is closed. `nudge` is called when something has failed.
     pub(super) fn run(&self, nudge: &dyn Fn()) {
+        let _ended = Ended(self);
         let mut state = lock(&self.state);
         loop {
             if state.waiting.is_empty() {
@@ -152,7 +158,8 @@ impl Behind {
     fn commit(&self, jobs: Vec<Job>) -> Option<Failure> {
         let row = jobs.iter().rev().find_map(|job| job.row.as_ref());
         let requests = jobs.iter().flat_map(|job| &job.group);
-        match self.table().commit(requests, row, Way::Ahead) {
+        let outcome = self.table().commit(requests, row, Way::Ahead);
+        match outcome {
             Ok(()) => {
                 jobs.into_iter().for_each(|job| answer(job.group));
                 None
@@ -161,6 +168,21 @@ impl Behind {
                 Some(Failure { error, group: jobs.into_iter().flat_map(|job| job.group).collect() })
             }
         }
+    }
+}
+
+/// The thread ends, however it does.
+struct Ended<'a>(&'a Behind);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        let mut state = lock(&self.0.state);
+        (state.ended, state.busy) = (true, false);
+        let waiting = std::mem::take(&mut state.waiting);
+        self.0.moved.notify_all();
+        drop(state);
+        // Dropped without a call.
+        drop(waiting);
     }
 }
 
@@ -290,5 +312,23 @@ mod tests {
         }
         let now = (engine.syncs(), counts.records.load(Ordering::SeqCst));
         assert_eq!(now, (last.0, last.1 + 1), "and then it does again");
+    }
+
+    #[test]
+    fn a_callback_that_panics_does_not_keep_the_engine_from_closing() {
+        let dir = tempfile::tempdir().unwrap();
+        let prepared = Prepared::open(&dir.path().join("e.db"), Arc::new(Real)).unwrap();
+        let engine = prepared.start(Some(Box::new(Arc::<Counts>::default())), &[]).unwrap();
+        engine.commit(1, None, batch(1, 1), Box::new(|_| panic!("as a test wants it")));
+        // Nobody answers any more, but nobody waits for ever either.
+        let (tell, told) = mpsc::channel();
+        for number in 0..5 {
+            let tell = tell.clone();
+            engine.commit(1, None, batch(number, 1), Box::new(move |_| tell.send(()).unwrap()));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        engine.close().unwrap();
+        drop(tell);
+        assert_eq!(told.iter().count(), 0);
     }
 }
