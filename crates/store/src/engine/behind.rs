@@ -315,6 +315,28 @@ mod tests {
     }
 
     #[test]
+    fn the_writer_is_no_more_than_two_groups_ahead() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("e.db");
+        let counts = Arc::<Counts>::default();
+        let prepared = Prepared::open(&path, Arc::new(Real)).unwrap();
+        let engine = prepared.start(Some(Box::new(counts.clone())), &[]).unwrap();
+        let other = rusqlite::Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let (tell, told) = mpsc::channel();
+        for number in 0..5 {
+            let tell = tell.clone();
+            engine.commit(1, None, batch(number, 1), Box::new(move |_| tell.send(number).unwrap()));
+            // Time enough for a group of its own.
+            std::thread::sleep(Duration::from_millis(5));
+            assert!(counts.records.load(Ordering::SeqCst) <= 2);
+        }
+        other.execute_batch("ROLLBACK").unwrap();
+        drop(tell);
+        assert_eq!(told.iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
     fn a_callback_that_panics_does_not_keep_the_engine_from_closing() {
         let dir = tempfile::tempdir().unwrap();
         let prepared = Prepared::open(&dir.path().join("e.db"), Arc::new(Real)).unwrap();

@@ -15,7 +15,7 @@ use crate::Error;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
-/// Batches and octets in one transaction.
+/// Batches and octets in one group.
 const GROUP_BATCHES_MAX: usize = 2048;
 const GROUP_BYTES_MAX: usize = 16 << 20;
 /// Versions remembered; past this the memory starts afresh.
