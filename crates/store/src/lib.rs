@@ -220,6 +220,12 @@ impl Store {
         self.inner.engine.syncs() + self.inner.bodies.syncs()
     }
 
+    /// Puts all that was committed into the database, for tools that read it by themselves; the store does it by itself a moment after each
+    /// commit. Blocks for the disk.
+    pub fn settle(&self) -> Result<(), Error> {
+        self.inner.engine.settle()
+    }
+
     /// Reclaims what removed messages occupy: copies what is left of mostly dead segments, and
     /// deletes the segments that were emptied `grace_seconds` or more before `now` (Unix seconds). The store does
     /// it by itself from time to time. Blocks for the disk.

@@ -1,202 +1,137 @@
-//! The thread that puts groups of batches into the table after the journal has made them durable, and answers them. Meanwhile the
-//! writer makes the next group durable; whatever has come by the time that the table is free shares a transaction.
+//! The thread that puts the rows of the memtable into the table, many commits in one transaction: when enough of them wait, or after a short
+//! while. The journal has made them durable before, and they are answered.
 //!
-//! What must hold: groups go into the table in their order. After one has failed none of those behind it goes there by itself, since it may
-//! rest on the failed one; all of them go back to the writer.
+//! A transaction that fails leaves its rows in the memtable, where they are read as before; the journal keeps its records. From then on
+//! nothing is committed (`writer`) unless the table takes first what it owes, which is tried for each commit, and without one now and then.
 
-use super::embedded::lock;
+use super::Error;
+use super::embedded::{Shared, lock};
 use super::table::{Table, Way};
-use super::writer::{Request, answer};
-use super::{Error, Pair};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-/// A group that is durable.
-pub(super) struct Job {
-    pub(super) group: Vec<Request>,
-    /// Where the journal stands behind it, if that is to be recorded.
-    pub(super) row: Option<Pair>,
-}
-
-/// What the table did not take, and why.
-pub(super) struct Failure {
-    pub(super) error: Error,
-    pub(super) group: Vec<Request>,
-}
+/// Octets of rows (with what holds them) that go into the table together: the more there are, the more of them are new values of the same
+/// row, or neighbours on a page.
+const BYTES: usize = 1 << 20;
+/// So many may wait while others are on their way.
+const BYTES_MAX: usize = 2 * BYTES;
+/// Rows wait for others no longer than this.
+const LINGER: Duration = Duration::from_millis(100);
+/// What failed is tried again after this.
+const RETRY: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 struct State {
-    waiting: Vec<Job>,
-    /// Some are being committed.
-    busy: bool,
-    /// Somebody waits for `moved`.
-    awaited: bool,
-    failure: Option<Failure>,
+    /// When the first row came that waits, as far as the thread was told.
+    since: Option<Instant>,
     closing: bool,
-    /// The thread is gone, at its end or because it panicked; nobody is waited for or answered any more.
-    ended: bool,
 }
 
 /// See above.
 pub(super) struct Behind {
+    shared: Arc<Shared>,
     state: Mutex<State>,
-    /// There is a job, or the end.
+    /// There are rows, enough of them, or the end.
     wake: Condvar,
-    /// Jobs were taken or are done.
-    moved: Condvar,
-    /// There is a failure.
+    /// The table did not take what it was given last.
     failed: AtomicBool,
+    /// Who wants to write what comes behind the memtable's rows flushes these first.
     table: Mutex<Table>,
 }
 
 impl Behind {
-    pub(super) fn new(table: Table) -> Behind {
-        let (state, wake, moved) = (Mutex::default(), Condvar::new(), Condvar::new());
-        Behind { state, wake, moved, failed: AtomicBool::new(false), table: Mutex::new(table) }
+    pub(super) fn new(shared: Arc<Shared>, table: Table) -> Behind {
+        let failed = AtomicBool::new(false);
+        Behind { shared, state: Mutex::default(), wake: Condvar::new(), failed, table: Mutex::new(table) }
     }
 
-    /// The table. Who wants to write there what comes behind all jobs waits for these first.
     pub(super) fn table(&self) -> MutexGuard<'_, Table> {
         lock(&self.table)
     }
 
-    /// Waits while more than one job is left: to make more groups durable, and smaller ones, would only take time from the table.
-    pub(super) fn pace(&self) {
-        drop(self.wait_while(|state| state.waiting.len() + usize::from(state.busy) > 1));
-    }
-
-    pub(super) fn push(&self, job: Job) {
-        let mut state = lock(&self.state);
-        if state.ended {
-            return;
-        }
-        state.waiting.push(job);
-        let wake = !state.busy;
-        drop(state);
-        if wake {
+    /// Rows came into the memtable, where so many octets waited before, and wait now.
+    pub(super) fn came(&self, (before, now): (usize, usize)) {
+        if now >= BYTES_MAX {
+            // The thread does not keep up; what fails is seen by the next commit.
+            drop(self.flush());
+        } else if before == 0 || (before < BYTES) != (now < BYTES) {
+            lock(&self.state).since.get_or_insert_with(Instant::now);
             self.wake.notify_one();
         }
     }
 
-    /// True if there is something to take from [`Behind::failure`].
+    /// True if the table owes rows that it did not take.
     pub(super) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::SeqCst)
     }
 
-    /// Waits until no job is left.
-    pub(super) fn wait(&self) {
-        drop(self.idle());
-    }
-
-    fn idle(&self) -> MutexGuard<'_, State> {
-        self.wait_while(|state| state.busy || !state.waiting.is_empty())
-    }
-
-    fn wait_while(&self, condition: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
-        let mut state = lock(&self.state);
-        while condition(&state) {
-            state.awaited = true;
-            state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
+    /// Puts all that is in the memtable into the table, on this thread.
+    pub(super) fn flush(&self) -> Result<(), Error> {
+        let mut table = self.table();
+        let memtable = &self.shared.memtable;
+        let Some(generation) = memtable.rotate() else { return Ok(()) };
+        let outcome = table.commit(|put| generation.rows(put), generation.row().as_ref(), Way::Ahead);
+        match &outcome {
+            Ok(()) => memtable.let_go(&generation),
+            Err(error) => {
+                memtable.give_back(&generation);
+                lock(&self.state).since.get_or_insert_with(Instant::now);
+                self.wake.notify_one();
+                tracing::warn!(%error, "the database takes no rows; nothing is committed until it does");
+            }
         }
-        state
+        self.failed.store(outcome.is_err(), Ordering::SeqCst);
+        outcome
     }
 
-    /// To wake somebody is a system call, whether or not there is somebody.
-    fn tell_moved(&self, state: &mut State) {
-        if std::mem::take(&mut state.awaited) {
-            self.moved.notify_all();
-        }
-    }
-
-    /// Waits until no job is left. What failed, in its order; after this jobs are committed again.
-    pub(super) fn failure(&self) -> Option<Failure> {
-        let mut state = self.idle();
-        self.failed.store(false, Ordering::SeqCst);
-        state.failure.take()
-    }
-
-    /// The thread ends when no job is left.
+    /// The thread ends.
     pub(super) fn close(&self) {
         lock(&self.state).closing = true;
         self.wake.notify_one();
     }
 
-    /// Runs until it is closed. `nudge` is called when something has failed.
-    pub(super) fn run(&self, nudge: &dyn Fn()) {
-        let _ended = Ended(self);
+    /// Runs until it is closed.
+    pub(super) fn run(&self) {
+        while self.wait() {
+            // It has told of a failure.
+            drop(self.flush());
+        }
+    }
+
+    /// Waits until rows are due. False: it is closed.
+    fn wait(&self) -> bool {
         let mut state = lock(&self.state);
         loop {
-            if state.waiting.is_empty() {
-                if state.closing {
-                    return;
+            if state.closing {
+                return false;
+            }
+            let patience = if self.has_failed() { RETRY } else { LINGER };
+            let left = state.since.map(|since| patience.saturating_sub(since.elapsed()));
+            let enough = !self.has_failed() && self.shared.memtable.bytes() >= BYTES;
+            match left {
+                None => state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(left) if left.is_zero() || enough => break,
+                Some(left) => {
+                    state = self.wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
                 }
-                state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            }
-            let jobs = std::mem::take(&mut state.waiting);
-            self.tell_moved(&mut state);
-            if let Some(failure) = &mut state.failure {
-                failure.group.extend(jobs.into_iter().flat_map(|job| job.group));
-                continue;
-            }
-            state.busy = true;
-            drop(state);
-            let failure = self.commit(jobs);
-            state = lock(&self.state);
-            state.busy = false;
-            if failure.is_some() {
-                state.failure = failure;
-                self.failed.store(true, Ordering::SeqCst);
-                drop(state);
-                nudge();
-                state = lock(&self.state);
-            }
-            self.tell_moved(&mut state);
-        }
-    }
-
-    fn commit(&self, jobs: Vec<Job>) -> Option<Failure> {
-        let row = jobs.iter().rev().find_map(|job| job.row.as_ref());
-        let requests = jobs.iter().flat_map(|job| &job.group);
-        let outcome = self.table().commit(requests, row, Way::Ahead);
-        match outcome {
-            Ok(()) => {
-                jobs.into_iter().for_each(|job| answer(job.group));
-                None
-            }
-            Err(error) => {
-                Some(Failure { error, group: jobs.into_iter().flat_map(|job| job.group).collect() })
             }
         }
-    }
-}
-
-/// The thread ends, however it does.
-struct Ended<'a>(&'a Behind);
-
-impl Drop for Ended<'_> {
-    fn drop(&mut self) {
-        let mut state = lock(&self.0.state);
-        (state.ended, state.busy) = (true, false);
-        let waiting = std::mem::take(&mut state.waiting);
-        self.0.moved.notify_all();
-        drop(state);
-        // Dropped without a call.
-        drop(waiting);
+        state.since = None;
+        true
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::embedded::Prepared;
+    use super::super::embedded::{Embedded, Prepared};
     use super::super::journal::Journal;
-    use super::super::{Batch, CommitError, Engine};
+    use super::super::{Batch, CommitError, Engine, Pair};
     use super::*;
     use crate::disk::Real;
-    use std::collections::BTreeMap;
+    use std::path::Path;
     use std::sync::atomic::AtomicUsize;
-    use std::sync::{Arc, mpsc};
-    use std::time::Duration;
+    use std::sync::mpsc;
 
     /// Has always room, and counts.
     #[derive(Default)]
@@ -236,111 +171,132 @@ mod tests {
 
     const BIG: usize = 6000;
 
+    fn open(path: &Path) -> (Embedded, Arc<Counts>) {
+        let counts = Arc::<Counts>::default();
+        let prepared = Prepared::open(path, Arc::new(Real)).unwrap();
+        (prepared.start(Some(Box::new(counts.clone())), &[]).unwrap(), counts)
+    }
+
     fn batch(number: u64, bytes: usize) -> Batch {
         let mut batch = Batch::default();
         batch.put(number.to_be_bytes().to_vec(), vec![7; bytes]);
         batch
     }
 
-    /// Each time groups pile up behind one that cannot be committed for a moment, until the disk is full in the middle of them.
-    #[test]
-    fn what_fails_behind_the_journal_is_tried_again_in_its_order() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("e.db");
-        let counts = Arc::<Counts>::default();
-        let prepared = Prepared::open(&path, Arc::new(Real)).unwrap();
-        let engine = prepared.start(Some(Box::new(counts.clone())), &[]).unwrap();
-        engine.set_pages_max(24);
-        let (tell, told) = mpsc::channel();
-        let commit = |partition: u64, expected: u64, bytes: usize| {
-            let tell = tell.clone();
-            let done = move |outcome| tell.send((partition, expected, outcome)).unwrap();
-            engine.commit(partition, Some(expected), batch(expected % 64, bytes), Box::new(done));
-        };
-        let other = rusqlite::Connection::open(&path).unwrap();
-        let (mut small, mut versions, mut synced) = (0, [0; 3], 0);
-        for round in 0..8 {
-            let before = engine.syncs();
-            other.execute_batch("BEGIN IMMEDIATE").unwrap();
-            for number in 0..2 {
-                for (partition, version) in (1..).zip(&versions) {
-                    commit(partition, version + number, BIG);
-                    // It takes no room after the first one.
-                    commit(9, small, 1);
-                    small += 1;
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-            }
-            other.execute_batch("ROLLBACK").unwrap();
-            let mut outcomes = BTreeMap::<u64, Vec<_>>::new();
-            for _ in 0..12 {
-                let (partition, expected, outcome) = told.recv().unwrap();
-                outcomes.entry(partition).or_default().push((expected, outcome));
-            }
-            for (expected, outcome) in outcomes.remove(&9).unwrap() {
-                assert_eq!(outcome.unwrap(), expected + 1, "what takes no room has to suffer nothing");
-            }
-            for (partition, version) in (1..).zip(&mut versions) {
-                let [(first, outcome), (second, next)] = &outcomes[&partition][..] else {
-                    panic!("two answers")
-                };
-                assert_eq!((*first, *second), (*version, *version + 1), "in order");
-                match (outcome, next) {
-                    (Ok(_), Ok(_)) => *version += 2,
-                    (Ok(_), Err(CommitError::Store(Error::DiskFull))) => *version += 1,
-                    (Err(CommitError::Store(Error::DiskFull)), Err(CommitError::Conflict)) => {}
-                    other => panic!("round {round}: {other:?}"),
-                }
-                assert_eq!(engine.snapshot().unwrap().version(partition).unwrap(), *version);
-            }
-            synced += engine.syncs() - before;
+    fn commit(engine: &Embedded, partition: u64, number: u64, bytes: usize) -> Result<u64, CommitError> {
+        super::super::commit_wait(engine, partition, Some(number), batch(number, bytes))
+    }
+
+    /// Rows of partition 1, with its version.
+    fn in_table(path: &Path) -> i64 {
+        let other = rusqlite::Connection::open(path).unwrap();
+        other.query_row("SELECT count(*) FROM kv WHERE account=1", [], |row| row.get(0)).unwrap()
+    }
+
+    /// Of partition 1.
+    fn holds(engine: &Embedded, count: u64) {
+        let snapshot = engine.snapshot().unwrap();
+        assert_eq!(snapshot.version(1).unwrap(), count);
+        for number in 0..=count {
+            let found = snapshot.get(1, &number.to_be_bytes()).unwrap();
+            assert_eq!(found.is_some(), number < count, "{number}");
+            assert_eq!(engine.get(1, &number.to_be_bytes()).unwrap(), found);
         }
-        assert!(versions.iter().sum::<u64>() > 6, "{versions:?}: the first rounds found room");
-        assert!(synced > 0, "after a failure nothing rests on the journal");
-        engine.set_pages_max(1000);
-        for (partition, version) in (1..).zip(versions) {
-            for number in 0..20u64 {
-                let found = engine.get(partition, &number.to_be_bytes()).unwrap();
-                assert_eq!(found.is_some(), number < version, "{number} of {partition}");
-            }
-        }
-        let mut last = (0, 0);
-        for number in 0..2 {
-            last = (engine.syncs(), counts.records.load(Ordering::SeqCst));
-            commit(1, versions[0] + number, BIG);
-            assert!(told.recv().unwrap().2.is_ok());
-        }
-        let now = (engine.syncs(), counts.records.load(Ordering::SeqCst));
-        assert_eq!(now, (last.0, last.1 + 1), "and then it does again");
     }
 
     #[test]
-    fn the_writer_is_no_more_than_two_groups_ahead() {
+    fn what_the_table_does_not_take_is_kept_and_nothing_more_is_taken() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("e.db");
-        let counts = Arc::<Counts>::default();
-        let prepared = Prepared::open(&path, Arc::new(Real)).unwrap();
-        let engine = prepared.start(Some(Box::new(counts.clone())), &[]).unwrap();
+        let (engine, counts) = open(&path);
+        engine.set_pages_max(24);
+        let mut count = 0;
+        let refused = loop {
+            match commit(&engine, 1, count, BIG) {
+                Ok(version) => assert_eq!(version, count + 1),
+                Err(error) => break error,
+            }
+            count += 1;
+            // Until the rows are due, and find no room.
+            std::thread::sleep(LINGER / 10);
+            assert!(count < 2000, "the limit does not hold");
+        };
+        assert!(matches!(refused, CommitError::Store(Error::DiskFull)), "{refused:?}");
+        assert!(in_table(&path) < count as i64, "more than the table has room for is kept");
+        holds(&engine, count);
+        let records = counts.records.load(Ordering::SeqCst);
+        for partition in [1, 2] {
+            let version = if partition == 1 { count } else { 0 };
+            let refused = commit(&engine, partition, version, 1).unwrap_err();
+            assert!(matches!(refused, CommitError::Store(Error::DiskFull)), "{refused:?}");
+        }
+        assert_eq!(counts.records.load(Ordering::SeqCst), records, "the journal neither takes nor gives up");
+        holds(&engine, count);
+        engine.set_pages_max(1000);
+        let before = engine.syncs();
+        assert_eq!(commit(&engine, 1, count, BIG).unwrap(), count + 1);
+        assert_eq!(counts.records.load(Ordering::SeqCst), records + 1);
+        assert_eq!(engine.syncs(), before, "the table need not be synced for it");
+        holds(&engine, count + 1);
+        engine.close().unwrap();
+        assert_eq!(counts.records.load(Ordering::SeqCst), 0);
+        holds(&Embedded::open(&path).unwrap(), count + 1);
+    }
+
+    /// Without a commit too, and at the latest when rows are due again.
+    #[test]
+    fn the_table_gets_its_rows_when_there_is_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("e.db");
+        let (engine, _) = open(&path);
+        engine.set_pages_max(3);
+        for number in 0..4 {
+            commit(&engine, 1, number, BIG).unwrap();
+        }
+        std::thread::sleep(3 * LINGER);
+        assert_eq!(in_table(&path), 0);
+        engine.set_pages_max(1000);
+        while in_table(&path) == 0 {
+            std::thread::sleep(LINGER);
+        }
+        assert_eq!(in_table(&path), 5);
+        holds(&engine, 4);
+    }
+
+    #[test]
+    fn commits_do_not_wait_for_the_table_until_too_much_waits_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("e.db");
+        let (engine, _) = open(&path);
         let other = rusqlite::Connection::open(&path).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let (tell, told) = mpsc::channel();
-        for number in 0..5 {
-            let tell = tell.clone();
-            engine.commit(1, None, batch(number, 1), Box::new(move |_| tell.send(number).unwrap()));
-            // Time enough for a group of its own.
-            std::thread::sleep(Duration::from_millis(5));
-            assert!(counts.records.load(Ordering::SeqCst) <= 2);
+        let step = 4 << 10;
+        let few = (BYTES / step / 2) as u64;
+        for number in 0..few {
+            commit(&engine, 1, number, step).unwrap();
         }
+        holds(&engine, few);
+        let all = 4 * (BYTES_MAX / step) as u64;
+        let (tell, told) = mpsc::channel();
+        for number in few..all {
+            let tell = tell.clone();
+            let done = move |outcome: Result<u64, CommitError>| tell.send(outcome.unwrap()).unwrap();
+            engine.commit(1, Some(number), batch(number, step), Box::new(done));
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        let most = ((BYTES + BYTES_MAX + BYTES / 4) / step) as u64;
+        let ahead = engine.snapshot().unwrap().version(1).unwrap();
+        assert!(ahead < most, "{ahead} of {all} wait in memory");
         other.execute_batch("ROLLBACK").unwrap();
         drop(tell);
-        assert_eq!(told.iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+        assert_eq!(told.iter().last(), Some(all));
+        holds(&engine, all);
     }
 
     #[test]
     fn a_callback_that_panics_does_not_keep_the_engine_from_closing() {
         let dir = tempfile::tempdir().unwrap();
-        let prepared = Prepared::open(&dir.path().join("e.db"), Arc::new(Real)).unwrap();
-        let engine = prepared.start(Some(Box::new(Arc::<Counts>::default())), &[]).unwrap();
+        let (engine, _) = open(&dir.path().join("e.db"));
         engine.commit(1, None, batch(1, 1), Box::new(|_| panic!("as a test wants it")));
         // Nobody answers any more, but nobody waits for ever either.
         let (tell, told) = mpsc::channel();
@@ -349,8 +305,8 @@ mod tests {
             engine.commit(1, None, batch(number, 1), Box::new(move |_| tell.send(()).unwrap()));
             std::thread::sleep(Duration::from_millis(5));
         }
-        engine.close().unwrap();
         drop(tell);
         assert_eq!(told.iter().count(), 0);
+        engine.close().unwrap();
     }
 }

@@ -103,7 +103,7 @@ mod tests {
         let mut prepared = Prepared::open(&path, Arc::new(Real)).unwrap();
         let db = open_for_checkpoints(&path).unwrap();
         let mut commit = |value: &[u8]| {
-            prepared.table.commit([], Some(&(b"k".to_vec(), value.to_vec())), Way::Ahead).unwrap();
+            prepared.table.commit(|_| Ok(()), Some(&(b"k".to_vec(), value.to_vec())), Way::Ahead).unwrap();
             prepared.shared.wal_pages.load(Ordering::Relaxed)
         };
         let shared = prepared.shared.clone();

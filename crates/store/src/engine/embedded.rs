@@ -1,25 +1,27 @@
 //! The embedded engine: one SQLite database as an ordered table of `(account, key) -> value`.
 //!
-//! One thread makes batches durable (`writer`), another puts them into the table (`behind`, `table`). Readers have connections of their own from a pool. Checkpoints: see `checkpoint`.
+//! One thread makes batches durable and shows them to readers (`writer`, `memtable`), another puts them into the table (`behind`, `table`).
+//! Readers have connections of their own from a pool (`reader`). Checkpoints: see `checkpoint`.
 
 use super::behind::Behind;
 use super::checkpoint::{self, LOG_PAGES_MAX};
 use super::flush;
-use super::journal::Journal;
-use super::table::{Table, Way};
+use super::journal::{self, Journal};
+use super::memtable::Memtable;
+use super::reader::{Reader, State};
+use super::table::{Put, Table, Way};
 use super::writer::{Queue, Request, Writer};
-use super::{Batch, Done, Engine, Pair, Snapshot, Visit, prefix_end};
+use super::{Batch, Done, Engine, Snapshot};
 use crate::Error;
 use crate::disk::{Disk, Real};
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::Wal;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags};
 use std::cell::Cell;
-use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -27,19 +29,11 @@ use std::time::Duration;
 const FORMAT: u32 = 1;
 /// "SPst": tells tools what the file is.
 const APPLICATION_ID: u32 = 0x5350_7374;
-/// Idle reader connections kept.
-const READERS_MAX: usize = 8;
 /// Page cache of the writer and of a reader, KiB.
 const WRITER_CACHE_KIB: i64 = 32 << 10;
-const READER_CACHE_KIB: i64 = 4 << 10;
+pub(super) const READER_CACHE_KIB: i64 = 4 << 10;
 /// The log file is cut back to this when it starts afresh.
 const WAL_BYTES_KEPT: i64 = 64 << 20;
-
-pub(super) const GET: &str = "SELECT value FROM kv WHERE account=?1 AND key=?2";
-const SCAN: &str = "SELECT key,value FROM kv WHERE account=?1 AND key>=?2 AND key<?3 ORDER BY key";
-const SCAN_OPEN: &str = "SELECT key,value FROM kv WHERE account=?1 AND key>=?2 ORDER BY key";
-const FLOOR: &str = "SELECT key,value FROM kv WHERE account=?1 AND key<=?2 ORDER BY key DESC LIMIT 1";
-const NEXT: &str = "SELECT account FROM kv WHERE account>?1 ORDER BY account LIMIT 1";
 
 thread_local! {
     /// Pages in the log after the last commit of this thread.
@@ -50,8 +44,10 @@ pub(super) struct Shared {
     pub(super) path: PathBuf,
     pub(super) queue: Mutex<Queue>,
     pub(super) wake_writer: Condvar,
-    readers: Mutex<Vec<Connection>>,
-    closed: AtomicBool,
+    /// Rows that the table does not have yet.
+    pub(super) memtable: Memtable,
+    pub(super) readers: Mutex<Vec<Connection>>,
+    pub(super) closed: AtomicBool,
     pub(super) syncs: AtomicU64,
     pub(super) wal_pages: AtomicU64,
     /// The writer is asked to copy what is left in the log.
@@ -75,6 +71,8 @@ pub(super) struct Shared {
 /// The engine.
 pub struct Embedded {
     shared: Arc<Shared>,
+    /// Its threads hold it, and with it the table, until they end.
+    behind: Weak<Behind>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -98,6 +96,7 @@ impl Prepared {
             path: path.to_owned(),
             queue: Mutex::default(),
             wake_writer: Condvar::new(),
+            memtable: Memtable::default(),
             readers: Mutex::default(),
             closed: AtomicBool::new(false),
             syncs: AtomicU64::new(0),
@@ -139,26 +138,27 @@ impl Prepared {
     ) -> Result<Embedded, Error> {
         if let Some(journal) = journal.as_mut().filter(|_| !records.is_empty()) {
             tracing::info!(records = records.len(), "what was written ahead is put into the table");
-            self.table.replay(records)?;
-            // With the row that says so, and synced.
-            self.table.commit([], Some(&journal.row()), Way::Past)?;
+            // With the row that says so.
+            let replay =
+                |put: Put<'_>| records.iter().try_for_each(|record| journal::replay(record, &mut *put));
+            self.table.commit(replay, Some(&journal.row()), Way::Past)?;
             journal.recorded(true);
         }
-        let nudge = self.nudge();
         let Prepared { shared, table } = self;
-        let behind = Arc::new(Behind::new(table));
+        let behind = Arc::new(Behind::new(shared.clone(), table));
+        let weak = Arc::downgrade(&behind);
         let writer = Writer::new(shared.clone(), behind.clone(), journal);
-        let (for_checkpoints, for_flushes) = (shared.clone(), shared.clone());
+        let (for_rows, for_checkpoints, for_flushes) = (behind.clone(), shared.clone(), shared.clone());
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new().name(name.to_owned()).spawn(run)
         };
         let threads = vec![
             spawn("store-writer", Box::new(move || writer.run()))?,
-            spawn("store-table", Box::new(move || behind.run(&*nudge)))?,
+            spawn("store-table", Box::new(move || for_rows.run()))?,
             spawn("store-checkpoint", Box::new(move || checkpoint::run(&for_checkpoints)))?,
             spawn("store-flush", Box::new(move || flush::run(&for_flushes)))?,
         ];
-        Ok(Embedded { shared, threads: Mutex::new(threads) })
+        Ok(Embedded { shared, behind: weak, threads: Mutex::new(threads) })
     }
 }
 
@@ -186,13 +186,11 @@ impl Embedded {
 
 impl Engine for Embedded {
     fn snapshot(&self) -> Result<Box<dyn Snapshot>, Error> {
-        let reader = Reader::take(&self.shared)?;
-        reader.db().prepare_cached("BEGIN")?.execute([])?;
-        Ok(Box::new(reader))
+        Ok(Box::new(State::begin(Reader::take(&self.shared)?)?))
     }
 
     fn get(&self, partition: u64, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        Reader::take(&self.shared)?.get(partition, key)
+        Reader::latest(&self.shared, partition, key)
     }
 
     fn commit(&self, partition: u64, expected: Option<u64>, batch: Batch, done: Done) {
@@ -223,6 +221,10 @@ impl Engine for Embedded {
 
     fn syncs(&self) -> u64 {
         self.shared.syncs.load(Ordering::Relaxed)
+    }
+
+    fn settle(&self) -> Result<(), Error> {
+        self.behind.upgrade().map_or(Ok(()), |behind| behind.flush())
     }
 
     fn close(&self) -> Result<(), Error> {
@@ -304,7 +306,7 @@ fn open_writer(path: &Path) -> Result<Connection, Error> {
 
 /// A connection whose statements are prepared once. Else SQLite prepares a scan again whenever the account becomes 0 or 1 or was one of
 /// these, since another plan might suit such values better, which takes longer than to run it. Here one plan suits all.
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
+pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
     let db = Connection::open_with_flags(path, flags)?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     db.busy_timeout(Duration::from_secs(10))?;
@@ -314,98 +316,6 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
 /// Partitions are numbers below 2^63; SQLite's are signed.
 pub(super) fn column(partition: u64) -> i64 {
     partition as i64
-}
-
-/// A connection from the pool; goes back when dropped.
-pub(super) struct Reader {
-    shared: Arc<Shared>,
-    connection: Option<Connection>,
-}
-
-impl Reader {
-    pub(super) fn take(shared: &Arc<Shared>) -> Result<Reader, Error> {
-        if shared.closed.load(Ordering::Relaxed) {
-            return Err(Error::Closed);
-        }
-        let pooled = lock(&shared.readers).pop();
-        let connection = match pooled {
-            Some(connection) => connection,
-            None => {
-                // Not opened read-only: the first reader after a crash may have to recover the log's index.
-                let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                let db = connect(&shared.path, flags)?;
-                db.pragma_update(None, "query_only", true)?;
-                db.pragma_update(None, "wal_autocheckpoint", 0)?;
-                db.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
-                db
-            }
-        };
-        Ok(Reader { shared: shared.clone(), connection: Some(connection) })
-    }
-
-    fn db(&self) -> &Connection {
-        // Taken out only in `drop`.
-        self.connection.as_ref().expect("a reader has its connection until it is dropped")
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        if let Some(db) = self.connection.take() {
-            let ended =
-                db.is_autocommit() || db.prepare_cached("COMMIT").and_then(|mut s| s.execute([])).is_ok();
-            let mut readers = lock(&self.shared.readers);
-            if ended && readers.len() < READERS_MAX && !self.shared.closed.load(Ordering::Relaxed) {
-                readers.push(db);
-            }
-        }
-    }
-}
-
-impl Snapshot for Reader {
-    fn get(&self, partition: u64, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        let mut statement = self.db().prepare_cached(GET)?;
-        Ok(statement.query_row(params![column(partition), key], |row| row.get(0)).optional()?)
-    }
-
-    fn scan(&self, partition: u64, prefix: &[u8], from: &[u8], visit: Visit<'_>) -> Result<(), Error> {
-        let from = if from < prefix { prefix } else { from };
-        let end = prefix_end(prefix);
-        let mut statement = self.db().prepare_cached(if end.is_some() { SCAN } else { SCAN_OPEN })?;
-        let mut rows = match &end {
-            Some(end) => statement.query(params![column(partition), from, end])?,
-            None => statement.query(params![column(partition), from])?,
-        };
-        while let Some(row) = rows.next()? {
-            let key = row.get_ref(0)?.as_blob().map_err(|_| not_bytes())?;
-            if !key.starts_with(prefix) {
-                break;
-            }
-            let value = row.get_ref(1)?.as_blob().map_err(|_| not_bytes())?;
-            if visit(key, value)? == ControlFlow::Break(()) {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn floor(&self, partition: u64, prefix: &[u8], key: &[u8]) -> Result<Option<Pair>, Error> {
-        let mut statement = self.db().prepare_cached(FLOOR)?;
-        let found: Option<Pair> = statement
-            .query_row(params![column(partition), key], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        Ok(found.filter(|(key, _)| key.starts_with(prefix)))
-    }
-
-    fn next_partition(&self, after: u64) -> Result<Option<u64>, Error> {
-        let mut statement = self.db().prepare_cached(NEXT)?;
-        let found: Option<i64> = statement.query_row(params![column(after)], |row| row.get(0)).optional()?;
-        Ok(found.map(|account| account as u64))
-    }
-}
-
-fn not_bytes() -> Error {
-    Error::Damaged("a key or value in the database is not a blob".to_owned())
 }
 
 impl From<rusqlite::Error> for Error {
@@ -430,6 +340,7 @@ impl From<rusqlite::Error> for Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::reader::{DOWN, GET, NEXT, SCAN, SCAN_OPEN};
     use super::super::table::{DELETE, PUT};
     use super::*;
     use rusqlite::StatementStatus;
@@ -441,7 +352,7 @@ mod tests {
         let engine = Embedded::open(&dir.path().join("store.db")).unwrap();
         let reader = Reader::take(&engine.shared).unwrap();
         let writer = connect(&dir.path().join("store.db"), OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
-        for (db, text) in [GET, SCAN, SCAN_OPEN, FLOOR, NEXT]
+        for (db, text) in [GET, SCAN, SCAN_OPEN, DOWN, NEXT]
             .map(|text| (reader.db(), text))
             .into_iter()
             .chain([PUT, DELETE].map(|text| (&writer, text)))

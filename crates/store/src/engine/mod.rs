@@ -27,6 +27,8 @@ mod checkpoint;
 mod embedded;
 mod flush;
 pub(crate) mod journal;
+mod memtable;
+mod reader;
 mod table;
 mod writer;
 
@@ -78,6 +80,11 @@ impl Batch {
     #[must_use]
     pub fn changes(&self) -> &[(Vec<u8>, Option<Vec<u8>>)] {
         &self.changes
+    }
+
+    /// Takes the changes out.
+    pub(crate) fn take_changes(&mut self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+        std::mem::take(&mut self.changes)
     }
 
     /// True if there is nothing to change.
@@ -147,6 +154,9 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
 
     /// How often data was made durable so far: commits share syncs.
     fn syncs(&self) -> u64;
+
+    /// Puts all that was committed where tools find it that read the engine's files by themselves.
+    fn settle(&self) -> Result<(), Error>;
 
     /// Commits what was taken, releases everything. Later calls fail with [`Error::Closed`].
     fn close(&self) -> Result<(), Error>;

@@ -1,14 +1,13 @@
-//! The table's writing connection: groups of batches become rows, wholly or not at all.
+//! The table's writing connection: what is committed together is there wholly or not at all.
 //!
-//! There is no savepoint for each batch, which would copy every page that it touches: whoever comes here has seen to conflicts, and a
-//! group that fails leaves nothing.
+//! There is no savepoint for each batch, which would copy every page that it touches: whoever comes here has seen to conflicts, and what
+//! fails leaves nothing.
 
+use super::Pair;
 use super::checkpoint::LOG_PAGES_MAX;
-use super::embedded::{GET, Shared, WAL_PAGES, column};
+use super::embedded::{Shared, WAL_PAGES, column};
 use super::flush;
-use super::journal;
-use super::writer::Request;
-use super::{Pair, VERSION_KEY};
+use super::reader::GET;
 use crate::disk::Disk;
 use crate::{Error, key};
 use rusqlite::wal::CheckpointMode;
@@ -22,10 +21,13 @@ pub(super) const DELETE: &str = "DELETE FROM kv WHERE account=?1 AND key=?2";
 const SYNC: &str = "PRAGMA synchronous=FULL";
 const NO_SYNC: &str = "PRAGMA synchronous=NORMAL";
 
-/// How a group becomes durable.
+/// Takes a row: partition, key, and its new value or `None` to delete it.
+pub(super) type Put<'a> = &'a mut dyn FnMut(u64, &[u8], Option<&[u8]>) -> Result<(), Error>;
+
+/// How rows become durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// It is in the journal.
+    /// They are in the journal.
     Ahead,
     /// By the table's own sync.
     Past,
@@ -58,10 +60,10 @@ impl Table {
         Ok(self.db.pragma_update_and_check(None, "max_page_count", pages as i64, |_| Ok(()))?)
     }
 
-    /// Commits the batches of `requests` in one transaction, with `row` of the system's partition. On an error nothing of it is there.
-    pub(super) fn commit<'a>(
+    /// Commits `rows` in one transaction, with `row` of the system's partition. On an error nothing of it is there.
+    pub(super) fn commit(
         &mut self,
-        requests: impl IntoIterator<Item = &'a Request>,
+        rows: impl FnOnce(Put<'_>) -> Result<(), Error>,
         row: Option<&Pair>,
         way: Way,
     ) -> Result<(), Error> {
@@ -72,7 +74,7 @@ impl Table {
         if self.shared.finish_log.swap(false, Ordering::Relaxed) {
             self.finish_log();
         }
-        if let Err(error) = self.transaction(requests, row, way) {
+        if let Err(error) = self.transaction(rows, row, way) {
             self.roll_back();
             return Err(error);
         }
@@ -84,9 +86,9 @@ impl Table {
         Ok(())
     }
 
-    fn transaction<'a>(
+    fn transaction(
         &mut self,
-        requests: impl IntoIterator<Item = &'a Request>,
+        rows: impl FnOnce(Put<'_>) -> Result<(), Error>,
         row: Option<&Pair>,
         way: Way,
     ) -> Result<(), Error> {
@@ -96,29 +98,26 @@ impl Table {
             self.way = Some(way);
         }
         self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        self.write(requests)?;
-        if let Some((key, value)) = row {
-            self.db.prepare_cached(PUT)?.execute(params![column(key::SYSTEM), key, value])?;
-        }
+        self.write(rows, row)?;
         self.db.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
     }
 
-    fn write<'a>(&self, requests: impl IntoIterator<Item = &'a Request>) -> Result<(), Error> {
+    fn write(
+        &self,
+        rows: impl FnOnce(Put<'_>) -> Result<(), Error>,
+        row: Option<&Pair>,
+    ) -> Result<(), Error> {
         let (mut put, mut delete) = (self.db.prepare_cached(PUT)?, self.db.prepare_cached(DELETE)?);
-        for request in requests {
-            let account = column(request.partition);
-            if let Some(version) = request.version() {
-                put.execute(params![account, VERSION_KEY, version.to_be_bytes().as_slice()])?;
-            }
-            for (key, value) in request.batch.changes() {
-                match value {
-                    Some(value) => put.execute(params![account, key, value])?,
-                    None => delete.execute(params![account, key])?,
-                };
-            }
-        }
-        Ok(())
+        let mut each = |partition, key: &[u8], value: Option<&[u8]>| {
+            match value {
+                Some(value) => put.execute(params![column(partition), key, value])?,
+                None => delete.execute(params![column(partition), key])?,
+            };
+            Ok(())
+        };
+        rows(&mut each)?;
+        row.map_or(Ok(()), |(key, value)| each(key::SYSTEM, key, Some(value)))
     }
 
     fn roll_back(&self) {
@@ -164,24 +163,5 @@ impl Table {
         if let Err(error) = self.db.wal_checkpoint_v2(None::<&str>, CheckpointMode::TRUNCATE) {
             tracing::warn!(%error, "the last checkpoint failed; the log is replayed at the next start");
         }
-    }
-
-    /// Puts the journal's records into the table, not synced.
-    pub(super) fn replay(&self, records: &[Vec<u8>]) -> Result<(), Error> {
-        self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        {
-            let (mut put, mut delete) = (self.db.prepare_cached(PUT)?, self.db.prepare_cached(DELETE)?);
-            for record in records {
-                journal::replay(record, |partition, key, value| {
-                    match value {
-                        Some(value) => put.execute(params![column(partition), key, value])?,
-                        None => delete.execute(params![column(partition), key])?,
-                    };
-                    Ok(())
-                })?;
-            }
-        }
-        self.db.prepare_cached("COMMIT")?.execute([])?;
-        Ok(())
     }
 }

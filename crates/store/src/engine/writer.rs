@@ -1,16 +1,17 @@
-//! The one thread that writes. It takes all batches that wait, of all partitions, makes them durable in the journal (`journal`) with one
-//! sync, and hands them to the thread that puts them into the table (`behind`), in a transaction that is not synced: a hundred deliveries
-//! share one sync, and their rows are written while the next are synced. What is large, or comes while the journal fails, goes past it: then
-//! the table has to have all that came before, and the transaction is synced.
+//! The one thread that commits. It takes all batches that wait, of all partitions, makes them durable in the journal (`journal`) with one
+//! sync, shows their rows to readers (`memtable`) and answers: a hundred deliveries share one sync, and their rows go into the table later
+//! (`behind`). What is large, or comes while the journal fails, goes past it: then the table has to have all that came before, and
+//! the transaction is synced.
 //!
-//! Conflicts are seen before anything is written. If a statement or a commit fails, nothing of what shared the transaction is there, and each
+//! Conflicts are seen before anything is written. If a transaction of the table fails, nothing of what shared it is there, and each
 //! batch is tried by itself, so that a bad one spoils no other. Versions are remembered; nobody else writes (`lock` sees to it).
 
-use super::behind::{Behind, Failure, Job};
-use super::embedded::{Reader, Shared, lock};
+use super::behind::Behind;
+use super::embedded::{Shared, lock};
 use super::journal::{self, Journal, RECORD_BYTES_MAX};
-use super::table::Way;
-use super::{Batch, CommitError, Done, Snapshot, VERSION_KEY};
+use super::reader::Reader;
+use super::table::{Put, Way};
+use super::{Batch, CommitError, Done, VERSION_KEY, decode_version};
 use crate::Error;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
@@ -68,22 +69,17 @@ type Versions = HashMap<u64, u64>;
 pub(super) struct Writer {
     shared: Arc<Shared>,
     behind: Arc<Behind>,
-    /// Of partitions on their way into the table all are here.
     versions: Versions,
     journal: Option<Box<dyn Journal>>,
-    /// A record was written whose batches are not all in the table, because it failed: the next commit goes past the journal,
-    /// so that this record is not needed, and does not count, any more.
-    unsettled: bool,
 }
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, behind: Arc<Behind>, journal: Option<Box<dyn Journal>>) -> Writer {
-        Writer { shared, behind, versions: HashMap::new(), journal, unsettled: false }
+        Writer { shared, behind, versions: HashMap::new(), journal }
     }
 
     pub(super) fn run(mut self) {
         while let Some(group) = self.next_group() {
-            self.mend();
             self.commit_group(group);
         }
         self.end();
@@ -91,9 +87,8 @@ impl Writer {
 
     /// Settles all, and copies the whole log.
     fn end(&mut self) {
-        self.mend();
         let settled = match self.journal.is_some() {
-            true => self.past(&[]),
+            true => self.behind.flush().and_then(|()| self.past(&[])),
             false => Ok(()),
         };
         self.behind.table().end();
@@ -106,10 +101,9 @@ impl Writer {
 
     /// Waits for batches, or for what the journal has to write, and takes as many as go into one transaction. `None`: the engine closes.
     fn next_group(&self) -> Option<Vec<Request>> {
-        self.behind.pace();
         let mut queue = lock(&self.shared.queue);
         let is_due = || self.journal.as_ref().is_some_and(|journal| journal.is_due());
-        while queue.waiting.is_empty() && !is_due() && !self.behind.has_failed() {
+        while queue.waiting.is_empty() && !is_due() {
             if queue.closing {
                 return None;
             }
@@ -123,54 +117,56 @@ impl Writer {
             self.begin_file();
         }
         let (group, moved) = self.acceptable(group);
+        let group = self.unless_owed(group);
         match self.write_ahead(&group) {
-            Way::Ahead => self.hand_over(group, moved),
-            Way::Past => {
-                let group = refuse_unless(group, Batch::kept);
-                self.settle();
-                self.commit_past(group);
-            }
+            Way::Ahead => self.show(group, moved),
+            Way::Past => self.commit_past(group),
         }
         if self.versions.len() > VERSIONS_MAX {
-            self.settle();
             self.versions.clear();
         }
     }
 
+    /// The group, none if the table owes rows and does not take them now either: it might never take these, nor could they be read for ever
+    /// from memory.
+    fn unless_owed(&self, group: Vec<Request>) -> Vec<Request> {
+        if group.is_empty() || !self.behind.has_failed() {
+            return group;
+        }
+        match self.behind.flush() {
+            Ok(()) => group,
+            Err(error) => {
+                refuse(group, &error);
+                Vec::new()
+            }
+        }
+    }
+
     /// The group, which may be empty, is in the journal.
-    fn hand_over(&mut self, group: Vec<Request>, moved: Versions) {
-        self.versions.extend(moved);
+    fn show(&mut self, mut group: Vec<Request>, moved: Versions) {
         // Whoever finds this row in the table finds there all that was committed before it.
         let row = self.journal.as_mut().filter(|journal| journal.is_row_due()).map(|journal| {
             let row = journal.row();
             journal.recorded(false);
             row
         });
-        if !group.is_empty() || row.is_some() {
-            self.behind.push(Job { group, row });
-        }
-    }
-
-    /// Waits until the table has all that is in the journal, as far as it can be had.
-    fn settle(&mut self) {
-        self.behind.wait();
-        self.mend();
-    }
-
-    /// Tries what the table did not take once more, each by itself.
-    fn mend(&mut self) {
-        if !self.behind.has_failed() {
+        if group.is_empty() && row.is_none() {
             return;
         }
-        let Some(Failure { error, group }) = self.behind.failure() else { return };
-        self.unsettled = true;
-        self.versions.clear();
-        self.one_by_one(group, &error);
+        self.versions.extend(moved);
+        let waiting = self.shared.memtable.insert(&mut group, row);
+        answer(group);
+        self.behind.came(waiting);
     }
 
     /// Commits a group with the table's own sync.
     fn commit_past(&mut self, group: Vec<Request>) {
-        // What came before may have failed since they were looked at.
+        let group = refuse_unless(group, Batch::kept);
+        if let Err(error) = self.behind.flush() {
+            refuse(group, &error);
+            return;
+        }
+        // One that was refused may be what others expect.
         let (group, moved) = self.acceptable(group);
         match self.past(&group) {
             Ok(()) => {
@@ -181,7 +177,7 @@ impl Writer {
         }
     }
 
-    /// After a group has failed; nothing is on its way into the table.
+    /// After a group has failed; the table has all that came before.
     fn one_by_one(&mut self, group: Vec<Request>, error: &Error) {
         tracing::warn!(%error, batches = group.len(), "a commit failed; trying each batch by itself");
         if group.len() == 1 {
@@ -204,13 +200,12 @@ impl Writer {
         }
     }
 
-    /// Puts a group into the table, synced, with all that the journal has. Nothing is on its way there.
+    /// Puts a group into the table, synced, so that the journal's records are not needed any more: the table has all of them.
     fn past(&mut self, group: &[Request]) -> Result<(), Error> {
         let row = self.journal.as_ref().map(|journal| journal.row());
-        let outcome = self.behind.table().commit(group, row.as_ref(), Way::Past);
+        let outcome = self.behind.table().commit(|put| rows(group, put), row.as_ref(), Way::Past);
         match &outcome {
             Ok(()) => {
-                self.unsettled = false;
                 if let Some(journal) = &mut self.journal {
                     journal.recorded(true);
                 }
@@ -222,8 +217,12 @@ impl Writer {
 
     /// The journal goes on in a new file, which the table has to know first.
     fn begin_file(&mut self) {
-        self.settle();
+        let flushed = self.behind.flush();
         let Some(journal) = &mut self.journal else { return };
+        if let Err(error) = flushed {
+            journal.give_up(&error);
+            return;
+        }
         // Who waits for it was told.
         if journal.begin().is_err() {
             return;
@@ -257,19 +256,15 @@ impl Writer {
                 Err(error) => failed.push((at, CommitError::Store(error))),
             }
         }
-        if !failed.is_empty() {
-            // Whoever is told of a conflict reads what it conflicts with.
-            self.behind.wait();
-        }
         for (at, error) in failed.into_iter().rev() {
             (group.remove(at).done)(Err(error));
         }
         (group, moved)
     }
 
-    /// Of a partition of which nothing is on its way into the table.
     fn stored_version(&mut self, partition: u64) -> Result<u64, Error> {
-        let version = Reader::take(&self.shared)?.version(partition)?;
+        let version = Reader::latest(&self.shared, partition, VERSION_KEY)?;
+        let version = version.map_or(Ok(0), |value| decode_version(&value))?;
         self.versions.insert(partition, version);
         Ok(version)
     }
@@ -280,7 +275,7 @@ impl Writer {
             return if group.is_empty() { Way::Ahead } else { Way::Past };
         };
         let bytes: usize = group.iter().map(|request| request.batch.bytes()).sum();
-        let record = (!self.unsettled && !group.is_empty() && bytes <= RECORD_BYTES_MAX).then(|| {
+        let record = (!group.is_empty() && bytes <= RECORD_BYTES_MAX).then(|| {
             let mut record = journal::Writing::default();
             for request in group {
                 record.batch(request.partition, request.version(), &request.batch);
@@ -298,10 +293,30 @@ impl Writer {
     }
 }
 
+/// At the end, or because a callback panicked: whoever waits is not left to wait for ever.
 impl Drop for Writer {
     fn drop(&mut self) {
+        let mut queue = lock(&self.shared.queue);
+        queue.closing = true;
+        let waiting = std::mem::take(&mut queue.waiting);
+        drop(queue);
+        // Dropped without a call.
+        drop(waiting);
         self.behind.close();
     }
+}
+
+/// What a group puts into the table.
+fn rows(group: &[Request], put: Put<'_>) -> Result<(), Error> {
+    for request in group {
+        if let Some(version) = request.version() {
+            put(request.partition, VERSION_KEY, Some(&version.to_be_bytes()))?;
+        }
+        for (key, value) in request.batch.changes() {
+            put(request.partition, key, value.as_deref())?;
+        }
+    }
+    Ok(())
 }
 
 /// Answers those whose batch does not pass; the others.

@@ -463,6 +463,9 @@ mod tests {
         fn verify(&self) -> Result<Vec<String>, Error> {
             self.engine.verify()
         }
+        fn settle(&self) -> Result<(), Error> {
+            self.engine.settle()
+        }
         fn syncs(&self) -> u64 {
             self.engine.syncs()
         }

@@ -2,9 +2,13 @@
 
 use crate::help::*;
 use proto::message::text::fold;
-use std::sync::Arc;
+use std::fs::File;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
 use store::account::Refused;
+use store::disk::{Disk, Real};
 use store::search::{Bits, Field, Scope};
 use store::system::pending::{Entry, Recipient};
 use store::{Error, Options, Store};
@@ -84,25 +88,34 @@ fn many_deliveries_share_syncs_and_each_gets_its_uid() {
     assert_eq!(clean(&store).messages, 600);
 }
 
+/// A disk on which no sync ends while the lock is held.
+#[derive(Debug, Default)]
+struct Held(Mutex<()>);
+
+impl Disk for Held {
+    fn sync(&self, file: &File) -> io::Result<()> {
+        let _free = self.0.lock().unwrap();
+        Real.sync(file)
+    }
+}
+
 #[test]
 fn a_caller_that_goes_away_takes_nothing_with_it() {
     let dir = tempfile::tempdir().unwrap();
     let rt = runtime();
-    let store = Store::open(dir.path(), Options::default()).unwrap();
+    let disk = Arc::new(Held::default());
+    let store = Store::open_on(dir.path(), Options::default(), disk.clone()).unwrap();
     let id = rt.block_on(people(&store, 1))[0];
-    let other = rusqlite::Connection::open(dir.path().join("store.db")).unwrap();
     rt.block_on(async {
         let body = body(&store, b"x").await.unwrap();
         for _ in 0..50 {
             let account = store.account(id);
             let mut gone = Box::pin(account.deliver(delivery(body.clone())));
-            // Polled once, then dropped; while somebody else writes to the table nothing can be finished.
-            other.execute_batch("BEGIN IMMEDIATE").unwrap();
-            assert!(
-                std::future::poll_fn(|cx| std::task::Poll::Ready(gone.as_mut().poll(cx))).await.is_pending()
-            );
+            // Polled once, then dropped; while nothing can be synced nothing can be finished.
+            let held = disk.0.lock().unwrap();
+            assert!(gone.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
             drop(gone);
-            other.execute_batch("ROLLBACK").unwrap();
+            drop(held);
             account.deliver(delivery(body.clone())).await.unwrap();
         }
     });

@@ -139,7 +139,7 @@ fn the_database_copied_between_commits_or_with_its_log_cut_anywhere() {
     let id = rt.block_on(people(&store, 1))[0];
     let wal = dir.path().join("store.db-wal");
     let mut acknowledged = Vec::new();
-    // The length of the log when each message was acknowledged.
+    // The length of the log when it had each message.
     let mut lengths = Vec::new();
     for n in 0..12u64 {
         rt.block_on(async {
@@ -147,6 +147,13 @@ fn the_database_copied_between_commits_or_with_its_log_cut_anywhere() {
             let got = store.account(id).deliver(delivery(stored)).await.unwrap();
             acknowledged.push((got.uid, n, 300));
         });
+        // Once before the database has it, and once when its log has it.
+        let copy = tempfile::tempdir().unwrap();
+        copy_store(dir.path(), copy.path());
+        let copied = Store::open(copy.path(), small()).unwrap();
+        rt.block_on(present(&copied, id, &acknowledged));
+        clean(&copied);
+        store.settle().unwrap();
         lengths.push(std::fs::metadata(&wal).unwrap().len());
         let copy = tempfile::tempdir().unwrap();
         copy_store(dir.path(), copy.path());

@@ -74,6 +74,9 @@ impl Engine for Plain {
     fn syncs(&self) -> u64 {
         0
     }
+    fn settle(&self) -> Result<(), Error> {
+        Ok(())
+    }
     fn close(&self) -> Result<(), Error> {
         Ok(())
     }

@@ -418,6 +418,7 @@ fn new_messages_are_found_without_reading_before_they_are_in_a_block() {
     // From now on each is gathered as it comes.
     add(&store, 64..70);
     gathered(&store, 70);
+    store.settle().unwrap();
     assert_eq!(index_rows(dir.path(), ""), 0);
     store.close().unwrap();
     drop(store);
@@ -433,6 +434,7 @@ fn new_messages_are_found_without_reading_before_they_are_in_a_block() {
     assert_eq!(find(&store, "text word6"), of([7, 61, 62, 63, 64, 65, 66, 67, 68, 69, 70], 70));
     store.account(id).index(inbox(&store.account(id)).mailbox.id).unwrap();
     assert_eq!(store.memory().tail_messages, 0);
+    store.settle().unwrap();
     assert!(index_rows(dir.path(), "") > 0);
     assert_eq!(find(&store, "word17"), of([18], 70));
     clean(&store);
@@ -585,6 +587,7 @@ fn a_mailbox_that_is_gone_takes_its_index_along() {
         rt.block_on(account.append(vec![one; 100], None)).unwrap();
         account.index(account.view(mailbox).unwrap().unwrap().mailbox.id).unwrap();
     }
+    store.settle().unwrap();
     let both = index_rows(dir.path(), "");
     let gone = account.view("Gone").unwrap().unwrap().mailbox.id;
     rt.block_on(account.delete_mailbox(gone)).unwrap();
@@ -593,6 +596,7 @@ fn a_mailbox_that_is_gone_takes_its_index_along() {
         assert!(std::time::Instant::now() < until, "the index outlived its mailbox");
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
+    store.settle().unwrap();
     assert_eq!(index_rows(dir.path(), ""), both / 2, "the other mailbox keeps its own");
     clean(&store);
 }

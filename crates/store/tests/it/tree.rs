@@ -39,6 +39,12 @@ impl House {
         self.store.account(self.ids[0])
     }
 
+    /// The same as [`rows`], with all that was committed.
+    fn rows(&self, tag: &str) -> i64 {
+        self.store.settle().unwrap();
+        rows(self.dir.path(), tag)
+    }
+
     fn create(&self, name: &str) -> Result<MailboxId, Refused> {
         self.rt.block_on(self.account().create_mailbox(name, NONE, NOW))
     }
@@ -71,7 +77,7 @@ impl House {
     }
 }
 
-/// Rows of the first account whose keys begin so.
+/// Rows of the first account in the database whose keys begin so.
 fn rows(dir: &Path, tag: &str) -> i64 {
     let db = rusqlite::Connection::open(dir.join("store.db")).unwrap();
     let count = "SELECT count(*) FROM kv WHERE account=1 AND substr(key,1,1)=?1";

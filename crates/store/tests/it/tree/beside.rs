@@ -136,6 +136,7 @@ fn who_shares_is_found_from_the_other_side() {
     let account = |n: usize| house.store.account(house.ids[n]);
     let sharers = |address: &str| house.store.sharers(address).unwrap();
     let entries = || {
+        house.store.settle().unwrap();
         let db = rusqlite::Connection::open(house.dir.path().join("store.db")).unwrap();
         let count = "SELECT count(*) FROM kv WHERE account=0 AND substr(key,1,1)=x'68'";
         db.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap()
