@@ -48,24 +48,11 @@ pub async fn run(kind: Kind, options: &Options) -> Result<Vec<Row>> {
         row.name = format!("POP3 RETR, TLS, {how}");
         rows.push(row);
     }
-    if !running.clear_login() {
-        // Nobody logs in to us in clear, by design. What our users get instead
-        // stands beside the peer's figure in clear.
-        let beside: Vec<Row> = rows
-            .iter()
-            .map(|row| Row {
-                name: row.name.replace("TLS", "in clear"),
-                note: "the figure inside TLS: Sealpost takes no login in clear".to_owned(),
-                ..row.clone()
-            })
-            .collect();
-        rows.extend(beside);
-    } else {
-        for (window, how) in [(WINDOW, "pipelined"), (1, "one by one")] {
-            let mut row = pass(Way { tls: None, window, once: false }).await?;
-            row.name = format!("POP3 RETR, in clear, {how}");
-            rows.push(row);
-        }
+    running.take_clear_logins(&options.places)?;
+    for (window, how) in [(WINDOW, "pipelined"), (1, "one by one")] {
+        let mut row = pass(Way { tls: None, window, once: false }).await?;
+        row.name = format!("POP3 RETR, in clear, {how}");
+        rows.push(row);
     }
     stopped(running).await?;
     Ok(rows)

@@ -148,9 +148,14 @@ impl Running {
         format!("{local}@{DOMAIN}")
     }
 
-    /// May passwords be sent in clear here? Sealpost refuses them by design.
-    pub fn clear_login(&self) -> bool {
-        self.kind != Kind::Sealpost
+    /// Passwords may be sent in clear from now on. Sealpost refuses them unless the domain's rules take them while it is observed.
+    pub fn take_clear_logins(&self, places: &Places) -> Result<()> {
+        match self.kind {
+            Kind::Sealpost => {
+                sealpost::take_clear_logins(places, &self.directory.path().join("settings.toml"))
+            }
+            Kind::PostfixDovecot => Ok(()),
+        }
     }
 
     /// True if accepted mail may still wait in a queue. An error if some could not be delivered.

@@ -49,6 +49,12 @@ pub fn add_domain_and_accounts(places: &Places, settings: &Path, accounts: &[Str
     add_accounts(places, settings, accounts)
 }
 
+/// The running server's domain takes logins without encryption, as it does at the beginning of its way to it.
+pub fn take_clear_logins(places: &Places, settings: &Path) -> Result<()> {
+    let rules = ["domain", "policy", DOMAIN, "--clear-login", "staged", "--stage", "observe"];
+    output(command(places, settings).args(rules)).map(drop)
+}
+
 /// Starts it on the store in `data`; `directory` takes its settings, certificate and log.
 pub fn serve(places: &Places, data: &Path, directory: tempfile::TempDir, setup: &Setup) -> Result<Running> {
     if !places.sealpost.exists() {
