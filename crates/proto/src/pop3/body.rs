@@ -18,6 +18,11 @@ impl Body {
         Body { stuffer: Stuffer::new(lines), surrogate: (!utf8).then(Surrogate::default) }
     }
 
+    /// The whole message is ASCII: it is its own surrogate. Before the first piece.
+    pub(super) fn is_ascii(&mut self) {
+        self.surrogate = None;
+    }
+
     /// Appends a piece to `out`; false when no more is wanted.
     pub(super) fn push(&mut self, piece: &[u8], out: &mut Vec<u8>) -> bool {
         let stuffer = &mut self.stuffer;

@@ -233,6 +233,13 @@ impl Server {
         }
     }
 
+    /// The message that begins now is ASCII, header and body: said before its first piece it saves looking for what is not.
+    pub fn message_is_ascii(&mut self) {
+        if let Wait::Body(body) = &mut self.wait {
+            body.is_ascii();
+        }
+    }
+
     /// Ends a multi-line answer: completes the last line, `.`.
     pub fn end(&mut self) {
         if let Wait::Body(body) = &mut self.wait {

@@ -20,10 +20,15 @@ use proto::proof::{Authenticated, Security};
 use proto::sasl::Failure;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use store::account::{Account, MessageRow, Refused, View};
+use std::time::{Duration, Instant};
+use store::account::{Account, Details, MessageRow, Refused, View};
 
 /// The mailbox that POP3 serves (RFC 9051 5.1: the one that always exists).
 const MAILDROP: &str = store::account::INBOX;
+/// Messages whose details are read together,
+const AHEAD: u32 = 12;
+/// and used for so long.
+const AHEAD_AGE: Duration = Duration::from_secs(1);
 
 /// One connection.
 #[derive(Debug)]
@@ -43,7 +48,36 @@ struct Maildrop {
     deleted: Vec<bool>,
     /// How long surrogates are, as soon as somebody has asked.
     sizes: Option<Arc<Sizes>>,
+    ahead: Ahead,
     lock: MaildropLock,
+}
+
+/// Details of messages that are probably asked for next: most clients read one message after the other.
+#[derive(Debug, Default)]
+struct Ahead {
+    details: Details,
+    /// When they were read: what was expunged or moved elsewhere since is not known here.
+    at: Option<Instant>,
+    /// The message that was asked for last.
+    last: u32,
+}
+
+impl Ahead {
+    /// Sees to it that the detail of a message is here, if it exists.
+    async fn read(&mut self, number: u32, account: &Account, view: &View) -> Result<(), store::Error> {
+        let Some(row) = view.row(number) else { return Ok(()) };
+        let in_order = number == self.last + 1;
+        self.last = number;
+        let is_fresh = self.at.is_some_and(|at| at.elapsed() < AHEAD_AGE);
+        if is_fresh && in_order && self.details.get(row.uid).is_some() {
+            return Ok(());
+        }
+        let end = number.saturating_add(if in_order { AHEAD } else { 1 });
+        let uids = view.rows(number..end.min(view.len() + 1)).map(|(_, row)| row.uid).collect();
+        self.details = account.details(view.mailbox.id, uids).await?;
+        self.at = Some(Instant::now());
+        Ok(())
+    }
 }
 
 impl Pop3Session {
@@ -111,7 +145,8 @@ impl Pop3Session {
             Ok(Ok(Some(view))) => {
                 let text = self.say(Text::LoggedIn, &[view.len().into()]);
                 let deleted = vec![false; view.len() as usize];
-                self.drop = Some(Box::new(Maildrop { account, view, deleted, sizes: None, lock }));
+                let ahead = Ahead::default();
+                self.drop = Some(Box::new(Maildrop { account, view, deleted, sizes: None, ahead, lock }));
                 self.machine.logged_in(&text);
             }
             Ok(Ok(None)) => {
@@ -177,12 +212,14 @@ impl Pop3Session {
     /// RETR and TOP: header lines of this recipient, then the stored octets, as
     /// the socket takes them.
     async fn retrieve(&mut self, number: u32, top: bool, wire: &mut Wire<'_>) -> Next {
-        let Some(drop) = &self.drop else { return self.no_maildrop() };
+        let Some(drop) = self.drop.as_deref_mut() else { return self.no_maildrop() };
         let Some(row) = drop.get(number) else {
             self.err(None, Text::NoSuchMessage);
             return Next::Go;
         };
-        let detail = match drop.account.detail(drop.view.mailbox.id, row.uid) {
+        let read = drop.ahead.read(number, &drop.account, &drop.view).await;
+        let found = read.and_then(|()| drop.ahead.details.get(row.uid).transpose());
+        let detail = match found {
             Ok(Some(detail)) => detail,
             Ok(None) => {
                 // Another session expunged it; the snapshot still counts it (RFC 1939 lets no number move).
@@ -196,25 +233,38 @@ impl Pop3Session {
             }
         };
         let mut reader = self.app.store.bodies().read(&detail.body, 0..detail.body.len);
-        let mut first = match reader.next().await {
-            Ok(piece) => piece,
-            Err(error) => {
-                tracing::error!(session = self.origin.id_text(), %error, "cannot read message");
-                self.err(Some(Code::SysTemp), Text::MessageUnreadable);
-                return Next::Go;
-            }
+        let said = match top {
+            true => self.machine.tongue().text(Text::TopFollows).to_owned(),
+            false => self.machine.tongue().say(Text::Octets, &[drop.size(&row)]),
         };
-        if top {
-            self.machine.begin(self.machine.tongue().text(Text::TopFollows));
-        } else {
-            self.machine.begin(&self.say(Text::Octets, &[drop.size(&row)]));
-        }
-        let mut more = self.machine.message(&detail.prefix);
+        let machine = &mut self.machine;
+        let mut begin = |piece: &[u8]| {
+            machine.begin(&said);
+            if piece.len() as u64 == detail.body.len && piece.is_ascii() && detail.prefix.is_ascii() {
+                machine.message_is_ascii();
+            }
+            machine.message(detail.prefix) && machine.message(piece)
+        };
+        let mut more = match reader.now(&mut begin) {
+            Some(more) => more,
+            None => match reader.next().await {
+                Ok(piece) => begin(&piece.unwrap_or_default()),
+                Err(error) => {
+                    tracing::error!(session = self.origin.id_text(), %error, "cannot read message");
+                    self.err(Some(Code::SysTemp), Text::MessageUnreadable);
+                    return Next::Go;
+                }
+            },
+        };
         while more {
-            let piece = match first.take() {
-                Some(piece) => piece,
+            if self.machine.output().len() >= FLUSH_BYTES && wire.flush(self.machine.output()).await.is_err()
+            {
+                return Next::Close;
+            }
+            more = match reader.now(|piece| self.machine.message(piece)) {
+                Some(more) => more,
                 None => match reader.next().await {
-                    Ok(Some(piece)) => piece,
+                    Ok(Some(piece)) => self.machine.message(&piece),
                     Ok(None) => break,
                     Err(error) => {
                         tracing::error!(session = self.origin.id_text(), %error, "message breaks off");
@@ -223,11 +273,6 @@ impl Pop3Session {
                     }
                 },
             };
-            more = self.machine.message(&piece);
-            if self.machine.output().len() >= FLUSH_BYTES && wire.flush(self.machine.output()).await.is_err()
-            {
-                return Next::Close;
-            }
         }
         self.machine.end();
         Next::Go

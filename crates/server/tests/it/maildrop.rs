@@ -167,6 +167,42 @@ async fn a_session_sees_what_was_there_when_it_began() {
     house.close().await;
 }
 
+/// In their order some are looked up together, which must not be mistaken for others, nor believed for long.
+#[tokio::test]
+async fn messages_are_read_in_any_order() {
+    let house = House::new().await;
+    let letter = |n: usize| match n % 5 {
+        // Larger than what is read at once, not ASCII in the middle of a part, and one with nothing in it.
+        0 => format!("Subject: {n}\r\n\r\n{}.\r\n", format!("line {n}\r\n.\r\n").repeat(9000)),
+        1 => format!("Subject: {n}\r\n\r\nschön {n}\r\n"),
+        2 => String::new(),
+        _ => {
+            format!("Subject: {n}\r\n\r\n{}", format!("{n} is what all lines of this one say.\r\n").repeat(n))
+        }
+    };
+    for n in 1..=40 {
+        house.fill("ann@example.test", 1, letter(n).as_bytes()).await;
+    }
+    let mut reader = Reader::of(&house, "ann@example.test").await;
+    for n in (1..=40).chain((1..=40).rev()).chain([7, 8, 9, 30, 31, 3, 40]) {
+        assert_eq!(reader.fetch(&format!("RETR {n}")).await.unwrap(), letter(n), "{n}");
+    }
+    for n in 1..=3 {
+        assert_eq!(reader.fetch(&format!("RETR {n}")).await.unwrap(), letter(n));
+    }
+    let account = house.store().account(house.id("ann@example.test"));
+    let view = account.view("INBOX").unwrap().unwrap();
+    let gone: Vec<u32> = view.messages()[3..30].iter().map(|row| row.uid).collect();
+    account.expunge(view.mailbox.id, &gone).await.unwrap();
+    assert!(reader.fetch("RETR 20").await.is_err());
+    assert_eq!(reader.fetch("RETR 3").await.unwrap(), letter(3));
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert!(reader.fetch("RETR 4").await.is_err(), "what was looked up may be old");
+    assert!(reader.fetch("RETR 5").await.is_err());
+    assert_eq!(reader.fetch("RETR 31").await.unwrap(), letter(31));
+    house.close().await;
+}
+
 #[tokio::test]
 async fn an_account_that_is_removed_under_its_session() {
     let house = House::new().await;

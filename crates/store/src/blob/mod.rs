@@ -31,6 +31,8 @@ use append::Appender;
 use bytes::Bytes;
 use frame::{CHUNK, CRC};
 use placed::Placed;
+use rustix::io::{ReadWriteFlags, preadv2};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::IoSliceMut;
@@ -328,7 +330,45 @@ pub struct BodyReader {
     file: Option<Arc<File>>,
 }
 
+thread_local! {
+    /// Room for a chunk that is looked at and done with.
+    static ROOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 impl BodyReader {
+    /// Hands the next piece to `take`, if there is one and it can be had at once, and without new room for it. `None`: it was not called;
+    /// [`BodyReader::next`] tells why.
+    pub fn now<T>(&mut self, take: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        if self.at >= self.end {
+            return None;
+        }
+        let file = self.file.take().or_else(|| self.shared.cached(self.body.segment))?;
+        let (content, offset) = chunk_content(&self.body, self.at).ok()?;
+        ROOM.with(|room| {
+            let mut room = room.try_borrow_mut().ok()?;
+            if room.len() < content + CRC {
+                room.resize(content + CRC, 0);
+            }
+            let chunk = &mut room[..content + CRC];
+            let read = preadv2(&file, &mut [IoSliceMut::new(chunk)], offset, ReadWriteFlags::NOWAIT);
+            if read != Ok(chunk.len()) || !frame::is_sound(chunk) {
+                return None;
+            }
+            self.file = Some(file);
+            let (from, to) = self.pass(content);
+            Some(take(&chunk[from..to]))
+        })
+    }
+
+    /// Goes past the rest of the chunk: where in its content that is.
+    fn pass(&mut self, content: usize) -> (usize, usize) {
+        let chunk_start = self.at - self.at % CHUNK as u64;
+        let from = (self.at - chunk_start) as usize;
+        let to = content.min((self.end - chunk_start) as usize);
+        self.at = chunk_start + to as u64;
+        (from, to)
+    }
+
     /// The next piece, at most 64 KiB; `None` at the end. Does not block the
     /// calling thread for a slow disk.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
@@ -350,10 +390,7 @@ impl BodyReader {
             }
         };
         self.file = Some(file);
-        let chunk_start = self.at - self.at % CHUNK as u64;
-        let from = (self.at - chunk_start) as usize;
-        let to = chunk.len().min((self.end - chunk_start) as usize);
-        self.at = chunk_start + to as u64;
+        let (from, to) = self.pass(chunk.len());
         Ok(Some(Bytes::from(chunk).slice(from..to)))
     }
 }
@@ -383,9 +420,8 @@ fn chunk_room(body: &BodyRef, at: u64) -> Result<(Vec<u8>, u64), Error> {
 /// The chunk with content octet `at`, if it can be had without waiting for the disk.
 fn read_chunk_cached(file: &File, body: &BodyRef, at: u64) -> Result<Option<Vec<u8>>, Error> {
     let (mut chunk, offset) = chunk_room(body, at)?;
-    let flags = rustix::io::ReadWriteFlags::NOWAIT;
     // Whatever goes wrong here goes wrong again in the call that may wait, which then tells.
-    match rustix::io::preadv2(file, &mut [IoSliceMut::new(&mut chunk)], offset, flags) {
+    match preadv2(file, &mut [IoSliceMut::new(&mut chunk)], offset, ReadWriteFlags::NOWAIT) {
         Ok(read) if read == chunk.len() => {}
         _ => return Ok(None),
     }
