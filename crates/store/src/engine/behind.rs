@@ -70,19 +70,22 @@ impl Behind {
     pub(super) fn flush(&self) -> Result<(), Error> {
         let mut table = self.table();
         let memtable = &self.shared.memtable;
-        let Some(generation) = memtable.rotate() else { return Ok(()) };
-        let outcome = table.commit(|put| generation.rows(put), generation.row().as_ref(), Way::Ahead);
-        match &outcome {
-            Ok(()) => memtable.let_go(&generation),
-            Err(error) => {
+        while let Some((generation, are_more)) = memtable.rotate() {
+            let outcome = table.commit(|put| generation.rows(put), generation.row().as_ref(), Way::Ahead);
+            self.failed.store(outcome.is_err(), Ordering::SeqCst);
+            if let Err(error) = outcome {
                 memtable.give_back(&generation);
                 lock(&self.state).since.get_or_insert_with(Instant::now);
                 self.wake.notify_one();
                 tracing::warn!(%error, "the database takes no rows; nothing is committed until it does");
+                return Err(error);
+            }
+            memtable.let_go(&generation);
+            if !are_more {
+                break;
             }
         }
-        self.failed.store(outcome.is_err(), Ordering::SeqCst);
-        outcome
+        Ok(())
     }
 
     /// The thread ends.

@@ -142,13 +142,16 @@ impl Memtable {
         generations.iter().rev().find_map(|generation| generation.get(partition, key, u64::MAX))
     }
 
-    /// The rows that are to go into the table next; new ones come into another generation. `None` if there are none. The caller sees to it
-    /// that what it got is let go or given back before this is called again.
-    pub(super) fn rotate(&self) -> Option<Arc<Generation>> {
+    /// The rows that go into the table next, and whether there are more; new ones come into another generation. `None` if there are none. Whoever
+    /// takes them lets them go or gives them back; if it panicked instead they are the next once more, since others rest on them.
+    pub(super) fn rotate(&self) -> Option<(Arc<Generation>, bool)> {
         let mut generations = write(&self.generations);
+        if let [left, _, ..] = &generations[..] {
+            return Some((left.clone(), true));
+        }
         let young = generations.last().filter(|young| young.bytes.load(Ordering::Relaxed) > 0)?.clone();
         generations.push(Arc::default());
-        Some(young)
+        Some((young, false))
     }
 
     /// The table has this generation.
