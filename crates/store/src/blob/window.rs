@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 /// Octets read together.
 const WINDOW_BYTES: usize = 192 << 10;
+/// Octets of others between two bodies that are read in passing rather than with a call each, or as many as the second one has.
+const GAP_BYTES: u64 = 8 << 10;
 
 /// Some octets of a segment in memory. See above.
 #[derive(Debug, Default)]
@@ -69,9 +71,9 @@ impl Window {
             self.file = None;
         }
         let behind = body.offset.checked_sub(self.last).filter(|_| self.segment == body.segment);
-        let in_order = behind.is_some_and(|behind| behind < WINDOW_BYTES as u64);
-        let frame = (end - body.offset) as usize;
-        let wanted = if in_order { WINDOW_BYTES } else { frame };
+        let frame = end - body.offset;
+        let in_order = behind.is_some_and(|behind| behind <= frame.max(GAP_BYTES));
+        let wanted = if in_order { WINDOW_BYTES } else { frame as usize };
         (self.segment, self.from, self.filled) = (body.segment, body.offset, 0);
         if self.bytes.len() < wanted {
             self.bytes.resize(wanted, 0);
@@ -131,6 +133,24 @@ mod tests {
             }
             let reads = window.bytes.len();
             assert_eq!(reads, WINDOW_BYTES, "bodies in order are read together");
+        });
+    }
+
+    #[test]
+    fn what_lies_between_is_read_only_if_it_is_little() {
+        bodies(async |bodies| {
+            let mut places = Vec::new();
+            for n in 0..24u8 {
+                places.push(write(bodies, &vec![n; 10_000]).await);
+            }
+            for (step, together) in [(4, false), (2, true)] {
+                let mut window = Window::default();
+                for at in (0..24).step_by(step) {
+                    bodies.read(&places[at], 0..1).next().await.unwrap();
+                    assert_eq!(window.get(bodies, &places[at], 0..1), Some(&[at as u8][..]));
+                }
+                assert_eq!(window.bytes.len() == WINDOW_BYTES, together, "every {step}th");
+            }
         });
     }
 
