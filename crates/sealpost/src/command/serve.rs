@@ -41,8 +41,13 @@ impl Serve {
 
 /// Begins to log, on standard error.
 pub fn start_log(json: bool, level: tracing::Level) {
-    let lines =
-        tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
+    let lines = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        // A line that cannot be written is lost. To tell so where it could not be written either is a panic, and would end the session
+        // between its message's commit and the answer.
+        .log_internal_errors(false);
     if json {
         lines.json().init()
     } else {

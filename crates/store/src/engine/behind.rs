@@ -162,7 +162,7 @@ mod tests {
             (crate::key::settled(), Vec::new())
         }
         fn is_row_due(&self) -> bool {
-            false
+            true
         }
         fn recorded(&mut self, durable: bool) {
             if durable {

@@ -116,8 +116,8 @@ impl Writer {
         if self.journal.as_ref().is_some_and(|journal| journal.wants_file()) {
             self.begin_file();
         }
-        let (group, moved) = self.acceptable(group);
         let group = self.unless_owed(group);
+        let (group, moved) = self.acceptable(group);
         match self.write_ahead(&group) {
             Way::Ahead => self.show(group, moved),
             Way::Past => self.commit_past(group),
