@@ -39,12 +39,12 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// Tells of messages, by ascending UID, whether they are as the client knows.
-    fn judge(&self) -> impl FnMut(&MessageRow) -> bool + '_ {
+    /// Tells of messages, by ascending UID, whether they are as the client knows; `None` where the command made nothing of them.
+    fn judge(&self) -> impl FnMut(&MessageRow) -> Option<bool> + '_ {
         let mut rest = self.flags.iter().peekable();
         move |row| {
             while rest.next_if(|(uid, _)| *uid < row.uid).is_some() {}
-            rest.peek().is_some_and(|(uid, flags)| (*uid, *flags) == (row.uid, row.flags))
+            rest.peek().filter(|(uid, _)| *uid == row.uid).map(|(_, flags)| *flags == row.flags)
         }
     }
 }
@@ -211,17 +211,19 @@ pub(crate) async fn tell(
     let is_guest = selected.account.is_guests();
     let mut is_known = known.judge();
     for (seq, row) in runs(&changed).flat_map(|run| now.rows(run)) {
-        if is_guest && !style.modseq && flags_in(&before, row.uid) == Some(row.flags) {
+        let knows = is_known(&row);
+        let is_as_before = || flags_in(&before, row.uid) == Some(row.flags);
+        if is_guest && !style.modseq && knows.is_none() && is_as_before() {
             // What the owner has seen is not shown to guests; that something changed shows in the MODSEQ alone.
             continue;
         }
         // A message that waits to be announced has no number yet.
         let seq = if moves { Some(seq) } else { numbers.seq(row.uid) };
         let Some(seq) = seq else { continue };
-        match is_known(&row) {
-            true if known.modseq => style.line(seq, &row, false, &keywords, s.machine.output()),
-            true => {}
-            false => style.line(seq, &row, true, &keywords, s.machine.output()),
+        match knows {
+            Some(true) if known.modseq => style.line(seq, &row, false, &keywords, s.machine.output()),
+            Some(true) => {}
+            _ => style.line(seq, &row, true, &keywords, s.machine.output()),
         }
         if s.machine.output().len() >= FLUSH_BYTES {
             pace(&mut s.machine, wire.as_deref_mut()).await?;
