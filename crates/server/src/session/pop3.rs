@@ -69,7 +69,7 @@ impl Ahead {
         let in_order = number == self.last + 1;
         self.last = number;
         let is_fresh = self.at.is_some_and(|at| at.elapsed() < AHEAD_AGE);
-        if is_fresh && in_order && self.details.get(row.uid).is_some() {
+        if is_fresh && in_order && self.details.holds(row.uid) {
             return Ok(());
         }
         let end = number.saturating_add(if in_order { AHEAD } else { 1 });

@@ -59,6 +59,12 @@ impl Details {
         self.rows.get(at).map(|row| self.decode(row))
     }
 
+    /// True if that of this message is here.
+    #[must_use]
+    pub fn holds(&self, uid: u32) -> bool {
+        self.rows.binary_search_by_key(&uid, |row| row.uid).is_ok()
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

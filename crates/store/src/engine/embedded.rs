@@ -29,9 +29,8 @@ use std::time::Duration;
 const FORMAT: u32 = 1;
 /// "SPst": tells tools what the file is.
 const APPLICATION_ID: u32 = 0x5350_7374;
-/// Page cache of the writer and of a reader, KiB.
+/// Page cache of the connection that writes, KiB.
 const WRITER_CACHE_KIB: i64 = 32 << 10;
-pub(super) const READER_CACHE_KIB: i64 = 4 << 10;
 /// The log file is cut back to this when it starts afresh.
 const WAL_BYTES_KEPT: i64 = 64 << 20;
 

@@ -20,7 +20,7 @@ pub(crate) trait Journal: Send {
     /// True if it needs a new file for what waits: see [`Journal::begin`].
     fn wants_file(&self) -> bool;
 
-    /// Makes a new file. It is used after [`Journal::settled`], or given up.
+    /// Makes a new file. It is used after [`Journal::recorded`], or given up.
     fn begin(&mut self) -> Result<(), Error>;
 
     /// The new file cannot be used.

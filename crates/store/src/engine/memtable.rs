@@ -306,22 +306,20 @@ impl Source {
     }
 }
 
-impl Rows {
-    /// The next row; `None` at the end.
-    pub(super) fn peek(&mut self) -> Option<(&[u8], Option<&[u8]>)> {
+impl Iterator for Rows {
+    type Item = (Vec<u8>, Value);
+
+    fn next(&mut self) -> Option<(Vec<u8>, Value)> {
         for source in &mut self.sources {
             source.fill(self.partition, self.end.as_deref(), self.at);
         }
-        let heads = self.sources.iter().filter_map(|source| source.chunk.front());
+        let heads = self.sources.iter().enumerate();
         // Of equal ones the first, of the youngest generation.
-        heads.min_by(|a, b| a.0.cmp(&b.0)).map(|(key, value)| (key.as_slice(), value.as_deref()))
-    }
-
-    /// Goes past the row that [`Rows::peek`] told.
-    pub(super) fn advance(&mut self) {
-        let Some(key) = self.peek().map(|(key, _)| key.to_vec()) else { return };
-        for source in &mut self.sources {
-            source.chunk.pop_front_if(|(head, _)| *head == key);
+        let (_, at) = heads.filter_map(|(at, source)| Some((&source.chunk.front()?.0, at))).min()?;
+        let row = self.sources[at].chunk.pop_front()?;
+        for older in &mut self.sources[at + 1..] {
+            older.chunk.pop_front_if(|(key, _)| *key == row.0);
         }
+        Some(row)
     }
 }

@@ -1,6 +1,6 @@
 //! Reading: connections to the table, and states of it with what the memtable has beyond them.
 
-use super::embedded::{READER_CACHE_KIB, Shared, column, connect, lock};
+use super::embedded::{Shared, column, connect, lock};
 use super::memtable::{Value, View};
 use super::{Pair, Snapshot, Visit, prefix_end};
 use crate::Error;
@@ -12,6 +12,8 @@ use std::sync::atomic::Ordering;
 
 /// Idle connections kept.
 const READERS_MAX: usize = 8;
+/// Page cache of each, KiB.
+const READER_CACHE_KIB: i64 = 4 << 10;
 
 pub(super) const GET: &str = "SELECT value FROM kv WHERE account=?1 AND key=?2";
 pub(super) const SCAN: &str = "SELECT key,value FROM kv WHERE account=?1 AND key>=?2 AND key<?3 ORDER BY key";
@@ -159,25 +161,22 @@ impl Snapshot for State {
     fn scan(&self, partition: u64, prefix: &[u8], from: &[u8], visit: Visit<'_>) -> Result<(), Error> {
         let from = if from < prefix { prefix } else { from };
         let end = prefix_end(prefix);
-        let mut recent = self.view()?.rows(partition, from, end.as_deref());
+        let mut recent = self.view()?.rows(partition, from, end.as_deref()).peekable();
         let whole = self.reader.scan(partition, from, end.as_deref(), &mut |key, value| {
-            while let Some((before, value)) = recent.peek().filter(|(recent, _)| *recent <= key) {
-                let is_same = before == key;
-                let flow = value.map_or(Ok(ControlFlow::Continue(())), |value| visit(before, value))?;
-                recent.advance();
-                if is_same || flow == ControlFlow::Break(()) {
+            while let Some((before, value)) = recent.next_if(|(recent, _)| recent.as_slice() <= key) {
+                let flow = value.map_or(Ok(ControlFlow::Continue(())), |value| visit(&before, &value))?;
+                if before == key || flow == ControlFlow::Break(()) {
                     return Ok(flow);
                 }
             }
             visit(key, value)
         })?;
-        while whole && let Some((key, value)) = recent.peek() {
+        for (key, value) in recent.filter(|_| whole) {
             if let Some(value) = value
-                && visit(key, value)? == ControlFlow::Break(())
+                && visit(&key, &value)? == ControlFlow::Break(())
             {
                 break;
             }
-            recent.advance();
         }
         Ok(())
     }

@@ -332,7 +332,7 @@ fn refuse_unless(group: Vec<Request>, passes: impl Fn(&Batch) -> Result<(), Erro
 }
 
 /// They are committed.
-pub(super) fn answer(group: Vec<Request>) {
+fn answer(group: Vec<Request>) {
     for request in group {
         let version = request.version().unwrap_or(0);
         (request.done)(Ok(version));
